@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from xswarm_deploy.database import (
     counting,
     engine,
+    foreign_keys,
     migration_history,
     migrations,
     other_ledgers,
@@ -33,11 +34,7 @@ from xswarm_deploy.errors import DeployError, Refused
 _CHANGED: Final = "the schema, which has changed meanwhile"
 _MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
 
-_VIOLATIONS: Final = (
-    """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""
-    " FROM pragma_foreign_key_check GROUP BY 1"
-)
-_NO_MORE: Final = f"WITH found AS MATERIALIZED ({_VIOLATIONS}) " + counting.failing(  # noqa: S608
+_NO_MORE: Final = counting.failing(
     "(SELECT ifnull(sum(rows), 0) FROM found) > ? OR EXISTS (SELECT 1 FROM found"
     " JOIN json_each(?) AS known ON known.key = found.key WHERE rows > known.value)",
     "(SELECT group_concat(rows || ' of ' || found.key, ', ') FROM found"
@@ -64,12 +61,14 @@ class Before(NamedTuple):
         violations: foreign key → how many rows it leads nowhere from already.
         dangling: how many foreign keys name a table that is not there.
         shape: changes with the schema.
+        left_out: tables whose foreign keys SQLite cannot ask.
     """
 
     schema: Sequence[Row]
     violations: Mapping[str, int]
     dangling: int
     shape: str
+    left_out: Sequence[str] = ()
 
     @property
     def objects(self) -> Objects:
@@ -122,6 +121,9 @@ class Script:
         if ":" in origin:
             remedy = "correct it, then: inv migrate.plan"
             return DeployError(f"{origin} failed; nothing remains of it", error.why, remedy)
+        if foreign_keys.MISMATCH in error.why:
+            what = "The migration would leave a foreign key to columns that are not unique"
+            return DeployError(what, error.why, "make them unique: CREATE UNIQUE INDEX …")
         what = "The migration would leave" if error.kind == "syntax" else "Refused by"
         why = _told(error) or error.why
         return DeployError(f"{what} {origin}; nothing remains of it", why, error.remedy)
@@ -147,17 +149,31 @@ def before(database: Database) -> Before:
     Raises:
         Refused: the database has an engine that cannot tell the keys.
     """
+    try:
+        return _before(database)
+    except DatabaseError as error:
+        if foreign_keys.MISMATCH not in error.why:
+            raise engine.refusal(database, error) from None
+    return _before(database, foreign_keys.of_schema(database.query(schema.SELECT.sql)))
+
+
+def _before(database: Database, left_out: Sequence[str] = ()) -> Before:
     asked = [
         schema.SELECT,
-        Statement(_VIOLATIONS),
+        Statement(_violations(left_out)),
         Statement(f"SELECT (SELECT count(*) {_DANGLING}), {_SHAPE}"),
     ]
-    try:
-        found, broken, rest = database.snapshot(asked)
-    except DatabaseError as error:
-        raise engine.refusal(database, error) from None
+    found, broken, rest = database.snapshot(asked)
     violations = {row.text(0): row.integer(1) for row in broken.rows}
-    return Before(found.rows, violations, rest.rows[0].integer(0), rest.rows[0].text(1))
+    (numbers,) = rest.rows
+    return Before(found.rows, violations, numbers.integer(0), numbers.text(1), left_out)
+
+
+def _violations(left_out: Sequence[str]) -> str:
+    return (
+        """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""  # noqa: S608
+        f" FROM {foreign_keys.broken(left_out)} GROUP BY 1"
+    )
 
 
 def up_parts(group: Sequence[Migration]) -> list[Part]:
@@ -245,7 +261,8 @@ def _close(script: Script, found: Before) -> None:
     script.add("the ledger", migration_history.keeping_schema(schema.SELECT))
     known = json.dumps(dict(found.violations))
     total = sum(found.violations.values())
-    script.add("rows whose foreign key points nowhere", Statement(_NO_MORE, (total, known, known)))
+    no_more = f"WITH found AS MATERIALIZED ({_violations(found.left_out)}) {_NO_MORE}"
+    script.add("rows whose foreign key points nowhere", Statement(no_more, (total, known, known)))
     sql = counting.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
     script.add("foreign keys to a table that is not there", Statement(sql, (found.dangling,)))
 
