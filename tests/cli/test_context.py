@@ -21,6 +21,20 @@ def test_a_project_names_its_worker_for_all_or_for_one(value: object) -> None:
     assert context.project_values(c)["env"] == "staging"
 
 
+def test_the_variable_names_the_environment_whatever_invoke_yaml_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    c = with_deploy({"worker": {"name": "a"}})
+    assert (context.named(c), context.environment(c)) == ("", "local")
+    monkeypatch.setenv("INVOKE_DEPLOY_ENV", "production")
+    assert context.environment(c) == "production"
+    monkeypatch.setenv("INVOKE_DEPLOY_ENV", "stagng")
+    with pytest.raises(Refused, match="unknown environment 'stagng'"):
+        context.settings(c)
+    context.select_environment(c, "staging")  # what the line names goes before
+    assert context.environment(c) == "staging"
+
+
 @pytest.mark.parametrize("value", [None, {}, {"worker": {}}, {"worker": {"config": "w.jsonc"}}])
 def test_without_a_workers_name_nothing_is_acted_on(value: object) -> None:
     def act() -> None:

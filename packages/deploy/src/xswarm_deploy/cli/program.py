@@ -11,7 +11,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,9 @@ NAMES: Final = (OWN_NAME, "./inv", "inv")
 """Under which this tool may be typed: each is completed."""
 _NAMED_SO_ELSEWHERE: Final = {"--dry-run": "--dry"}
 """Flags by the names that other programs have for them."""
-_UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
+_UNKNOWN = re.compile(r"No idea what (['\"])(?P<word>.*)\1 is!", re.DOTALL)  # Invoke's words for it
+_NO_VALUE = re.compile(r"Flag <Argument: (?P<flag>[\w-]+).*> needed value and was not given one!")
+_MISSING = re.compile(r"'.+' did not receive required positional arguments: (?P<names>.+)")
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
 
@@ -89,7 +92,9 @@ class Program(program.Program):
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse Invoke's own flags; Python keeps what it compiled unless told otherwise."""
         try:
-            super().parse_core(argv)
+            self._parsed(partial(super().parse_core, argv))
+        except Refused:
+            raise
         except Exit:
             if self.args["print-completion-script"].value == "fish":
                 self._complete_other_names()
@@ -137,17 +142,21 @@ class Program(program.Program):
 
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
-        try:
-            super().parse_tasks()
-        except ParseError as error:
-            raise self._explained(error) from error
+        self._parsed(super().parse_tasks)
 
     def parse_cleanup(self) -> None:
         """Do what ``--help`` and ``--list`` ask for."""
+        self._parsed(super().parse_cleanup)
+
+    def _parsed(self, parse: Callable[[], None]) -> None:
         try:
-            super().parse_cleanup()
+            parse()
         except ParseError as error:
             raise self._explained(error) from error
+        except ValueError as error:  # of int() and float()
+            what, value = "A flag that takes a number was given another text", str(error)
+            remedy = f"{typed_program()} --help TASK"
+            raise Refused(what, value.rpartition(": ")[2], remedy) from None
 
     def print_help(self) -> None:
         """Print the options, and where somebody begins who does not know the tool yet."""
@@ -165,10 +174,13 @@ class Program(program.Program):
     def _explained(self, error: ParseError) -> Refused:
         """Return what was not understood, with the name that is nearest to it."""
         text, context, typed = str(error), error.context, typed_program()
-        unknown = _UNKNOWN.fullmatch(text)
+        unknown, named = _UNKNOWN.fullmatch(text), (context.name or "") if context else ""
         if unknown is None:
-            return Refused(text, "", f"{typed} --list, or {typed} --help TASK")
+            return Refused(_in_words(text, named), "", f"{typed} --help {named or 'TASK'}")
         word = unknown["word"]
+        if not word:
+            why = "it may be a variable of the shell that is not set"
+            return Refused("An empty word is no task", why, f"{typed} --list")
         if word.startswith("-") and context and context.name:
             what = f'Unknown flag "{word}" of {context.name}.{_near(word, context.flag_names())}'
             if word == "--yes":
@@ -188,6 +200,15 @@ class Program(program.Program):
             if not named.isdisjoint((name, *aliases))
         ]
         return Parser(initial=self.initial_context, contexts=contexts)
+
+
+def _in_words(text: str, task: str) -> str:
+    """Return what Invoke says of a line that lacks something."""
+    if lacking := _MISSING.fullmatch(text):
+        return f"{task} needs {lacking['names']}"
+    if flag := _NO_VALUE.fullmatch(text):
+        return f"--{flag['flag']}{f' of {task}' if task else ''} needs a value"
+    return text
 
 
 def main() -> None:
