@@ -324,6 +324,13 @@ def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None
     assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path / "src").stdout
 
 
+def test_an_argument_that_is_no_text_is_taken_with_a_sign_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import task\n\n@task\ndef say(c, word):\n    print(word)\n"
+    )
+    assert run(INSTALLED, "say", "gr\udcfcn", folder=tmp_path).stdout == "gr\ufffdn\n"
+
+
 def test_a_tasks_py_of_another_program_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text("raise SystemExit('imported: celery is not there')\n")
     assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path).stdout

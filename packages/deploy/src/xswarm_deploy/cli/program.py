@@ -235,7 +235,8 @@ def _run() -> None:
         config_class=Config,
     )
     try:
-        named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in sys.argv[1:])])
+        words = map(texts.valid, sys.argv[1:])
+        named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in words)])
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             _end(Interrupted("interrupted"))
