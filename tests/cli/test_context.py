@@ -47,6 +47,13 @@ def test_without_a_workers_name_nothing_is_acted_on(value: object) -> None:
     assert "deploy: {worker: {name: NAME" in caught.value.remedy
 
 
+@pytest.mark.parametrize("monitor", ["x", [1], 5])
+def test_a_monitor_that_is_no_block_is_named(monitor: object) -> None:
+    c = MockContext(Config(overrides={"deploy": {"worker": {"name": "a"}}, "monitor": monitor}))
+    with pytest.raises(Refused, match="monitor must be a block"):
+        context.settings(c)
+
+
 def test_what_is_no_block_is_named() -> None:
     with pytest.raises(Refused, match="must be a block"):
         context.environment(with_deploy("boss-ai"))

@@ -28,6 +28,7 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
 from xswarm_deploy import texts
+from xswarm_deploy.cli import yaml_file
 from xswarm_deploy.errors import (
     OWN_NAME,
     VERSION,
@@ -52,11 +53,10 @@ _NAMED_SO_ELSEWHERE: Final = {"--dry-run": "--dry"}
 _UNKNOWN = re.compile(r"No idea what (['\"])(?P<word>.*)\1 is!", re.DOTALL)  # Invoke's words for it
 _NO_VALUE = re.compile(r"Flag <Argument: (?P<flag>[\w-]+).*> needed value and was not given one!")
 _MISSING = re.compile(r"'.+' did not receive required positional arguments: (?P<names>.+)")
-_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
 
 class Config(config.Config):
-    """Invoke's configuration with this project's executor; libyaml reads its files fast."""
+    """Invoke's configuration with this project's executor; its files are read with care."""
 
     @staticmethod
     def global_defaults() -> dict[str, Any]:
@@ -66,8 +66,7 @@ class Config(config.Config):
         return defaults
 
     def _load_yaml(self, path: os.PathLike[str]) -> Any:
-        with Path(path).open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_SAFE)  # noqa: S506 - it is safe
+        return yaml_file.read(Path(path))
 
     _load_yml = _load_yaml
 
@@ -251,7 +250,7 @@ def _run() -> None:
         _end(refusal)
     except UnicodeDecodeError as error:
         _end(_not_utf8(error))
-    except (yaml.YAMLError, UncastableEnvVar) as error:
+    except (yaml.YAMLError, UncastableEnvVar, config.AmbiguousMergeError) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
