@@ -126,7 +126,7 @@ def plan(c: Context, fast: bool = False, json: bool = False, comment: bool = Fal
 )
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
-    if not context.values(c).get("env"):
+    if not context.named(c):
         context.select_environment(c, PRODUCTION)
     site, out = context.open_site(c), Console()
     wanted = _to_rehearse(site, file, base)

@@ -38,5 +38,5 @@ def _nothing_is_pending(site: Site) -> bool:
     """Print it where there is nothing to do: that takes no lease and no release."""
     if pending.checked(site).pending:
         return False
-    Console().line("✓ migrate: nothing to do")
+    Console().line(f"✓ migrate: {pending.nothing(site)}")
     return True

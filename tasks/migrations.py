@@ -16,7 +16,7 @@ from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.steps import migrate as step
-from xswarm_deploy.steps import migration_lint, new_migration, schema_check
+from xswarm_deploy.steps import migration_lint, new_migration, pending, schema_check
 
 _COLUMNS = ("filename", "status", "applied_at", "milliseconds", "name")
 
@@ -24,7 +24,10 @@ _COLUMNS = ("filename", "status", "applied_at", "milliseconds", "name")
 @task(auto_shortflags=False, help={"json": "print the table as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which migrations are applied, pending, edited or gone."""
-    found = step.overview(context.open_site(c, quiet=json))
+    site = context.open_site(c, quiet=json)
+    found = step.overview(site)
+    if not (found or json):
+        Console().line(pending.nothing(site))
     rows = [[row[column] or "" for column in _COLUMNS] for row in found]
     console.show(found, console.Table(_COLUMNS, rows), json=json)
 
@@ -35,7 +38,7 @@ def plan(c: Context, sql: bool = True) -> None:
     site, out = context.open_site(c), Console()
     groups = step.pending_groups(site)
     if not groups:
-        out.line("nothing to do")
+        out.line(pending.nothing(site))
     _print_findings(out, migration_lint.lint(site) if groups else [])
     for group in groups:
         for note in forecast.notes(site.database, group):

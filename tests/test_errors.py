@@ -72,6 +72,8 @@ def test_what_the_disk_refuses_is_an_error_of_ours() -> None:
     assert str(refused) == ".deployments cannot be used: Read-only file system"
     assert disk_refusal(OSError(errno.ENOENT, "No such file", "x")) is None
     assert disk_refusal(OSError(errno.EACCES, "Permission denied")) is None
+    blocked = disk_refusal(FileExistsError(errno.EEXIST, "File exists", ".backups"))
+    assert str(blocked) == ".backups cannot be used: File exists"
 
 
 def test_an_error_is_redacted_where_it_is_made() -> None:

@@ -81,15 +81,62 @@ def test_its_help_says_where_to_begin() -> None:
         ),
         (
             "deploy.show",
-            "✗ 'deploy.show' did not receive required positional arguments: 'release'\n"
-            "  next: ./inv --list, or ./inv --help TASK",
+            "✗ deploy.show needs 'release'\n  next: ./inv --help deploy.show",
         ),
+        ("check --only", "✗ --only of check needs a value\n  next: ./inv --help check"),
+        (
+            "migrate.down --steps x",
+            "✗ A flag that takes a number was given another text\n  why:  'x'\n"
+            "  next: ./inv --help TASK",
+        ),
+        (
+            "-T 1s check",
+            "✗ A flag that takes a number was given another text\n  why:  '1s'\n"
+            "  next: ./inv --help TASK",
+        ),
+        ("--config", "✗ --config needs a value\n  next: ./inv --help TASK"),
         ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
     ],
 )
 def test_a_line_that_cannot_be_read_ends_with_2(words: str, said: str) -> None:
     ended = run(OURS, *words.split())
     assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (2, "", said)
+
+
+@pytest.mark.parametrize("program", [OURS, INVOKE])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("backup.restore", "latest", "--table", ""), "--table of backup.restore is empty"),
+        (("backup.restore", "latest", "--to=", "--yes"), "--to of backup.restore is empty"),
+        (("backup.restore", ""), "file of backup.restore is empty"),
+        (("rollback", "--restore-db", ""), "--restore-db of rollback is empty"),
+        (("migrate.baseline", "--to", "", "--yes"), "--to of migrate.baseline is empty"),
+        (("migrate.down", "--steps", "-1", "--yes"), "--steps of migrate.down is -1"),
+        (("worker.canary", "--soak", "nan"), "--soak of worker.canary is nan"),
+        (("worker.canary", "--soak=inf"), "--soak of worker.canary is inf"),
+        (("monitor.watch", "--interval", "0"), "--interval of monitor.watch is 0"),
+        (("monitor.dashboard", "--port", "65536"), "--port of monitor.dashboard is 65536"),
+    ],
+)
+def test_a_value_that_is_of_no_use_is_refused_before_anything_is_done(
+    program: tuple[str, ...], words: tuple[str, ...], said: str
+) -> None:
+    ended = run(program, *words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"✗ {said}\n")
+
+
+def test_a_flag_that_widens_nothing_may_be_empty() -> None:
+    ended = run(OURS, "production", "check", "--junit", "")
+    assert "no environment file" in ended.stderr
+
+
+def test_an_empty_word_is_no_task() -> None:
+    assert 'Unknown task "it\'s"' in run(OURS, "it's").stderr
+    ended = run(OURS, "", "check")
+    assert ended.stderr.startswith("✗ An empty word is no task\n")
+    assert ended.returncode == 2
 
 
 def test_a_collection_that_names_no_namespace_is_its_tasks(tmp_path: Path) -> None:
@@ -275,6 +322,13 @@ def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None
     (tmp_path / "src").mkdir()
     assert run(INSTALLED, "hello", folder=tmp_path / "src").stdout == "hello\n"
     assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path / "src").stdout
+
+
+def test_an_argument_that_is_no_text_is_taken_with_a_sign_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import task\n\n@task\ndef say(c, word):\n    print(word)\n"
+    )
+    assert run(INSTALLED, "say", "gr\udcfcn", folder=tmp_path).stdout == "gr\ufffdn\n"
 
 
 def test_a_tasks_py_of_another_program_is_left_alone(tmp_path: Path) -> None:

@@ -182,6 +182,18 @@ def test_infinity_and_the_sign_of_zero_come_back(
     assert (values[5], values[6], values[22]) == ("inf", "-inf", "-0.0")
 
 
+def test_counters_that_somebody_wrote_come_back(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    database.execute("INSERT INTO sqlite_sequence VALUES (NULL, NULL), ('t', 7), ('gone', 'x')")
+    made = backup.make(database, folder, BackupRequest("test"))
+    database.execute("DELETE FROM sqlite_sequence")
+    put_back(made, database, tmp_path / "work")
+    rows = database.query("SELECT name, seq FROM sqlite_sequence ORDER BY name")
+    assert [row.values_in_order for row in rows] == [(None, None), ("gone", "x"), ("t", 7)]
+
+
 def test_text_that_is_no_utf8_comes_back(database: Database, folder: Path, tmp_path: Path) -> None:
     database.execute("CREATE TABLE t (v)")
     database.execute("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT)), ('fine'), (x'ff'), (0.5)")

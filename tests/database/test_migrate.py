@@ -408,7 +408,7 @@ def test_a_transaction_that_the_server_ends_is_named_with_the_way_on(remote: Dat
     """A real one: it holds the lock for longer than 5 s while another writer waits."""
     remote.execute("CREATE TABLE t (v)")
     numbers = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 15000000)"
-    long = [file(f"a-{n}", f"INSERT INTO t {numbers} SELECT max(i) FROM c") for n in range(3)]
+    long = [file(f"a-{n}", f"INSERT INTO t {numbers} SELECT max(i) FROM c") for n in range(8)]
     waiting = threading.Timer(1.0, lambda: write_once(remote.url))
     waiting.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xswarm_deploy.database import migrations, statements
-from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.database.migrations import Migration, parse, read
 from xswarm_deploy.errors import Refused
 
 ORIGINAL_ORDER = [
@@ -298,6 +299,35 @@ def test_statements_that_must_not_stand_in_a_file(sql: str, why: str) -> None:
 )
 def test_statements_that_may(sql: str) -> None:
     assert make("a", up=sql).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("sql", "asked"),
+    [
+        ("INSERT INTO b VALUES (last_insert_rowid())", "last_insert_rowid()"),
+        ("UPDATE b SET v = Changes ( )", "changes()"),
+        ("INSERT INTO b SELECT /* ( */ total_changes()", "total_changes()"),
+        ("INSERT INTO b VALUES ('changes()', \"changes()\") -- changes()", ""),
+        ("CREATE TRIGGER g AFTER INSERT ON a BEGIN SELECT last_insert_rowid(); END", ""),
+    ],
+)
+def test_what_the_statement_before_did_is_asked_in_a_transaction_only(sql: str, asked: str) -> None:
+    inside = make("a", up=sql)
+    assert inside.faults == ()
+    outside = parse("a.sql", f"-- transaction: none\n{inside.text}").faults
+    assert bool(outside) == bool(asked)
+    assert all(asked in fault and "another connection" in fault for fault in outside)
+
+
+def test_a_carriage_return_alone_stays_as_sqlite_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_bytes(b"-- why\rDROP TABLE t;\r\nINSERT INTO t VALUES ('a\rb')")
+    (found,) = read(tmp_path)
+    judge = sqlite3.connect(":memory:")
+    judge.execute("CREATE TABLE t (v)")
+    for fragment in found.up:
+        judge.execute(fragment.sql)
+    assert judge.execute("SELECT v FROM t").fetchall() == [("a\rb",)]
+    judge.close()
 
 
 def test_a_missing_or_empty_part_is_a_fault() -> None:

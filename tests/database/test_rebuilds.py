@@ -155,7 +155,7 @@ def test_rebuilds_keep_values_or_are_refused_by_name(house: Database) -> None:
     assert house.query("SELECT count(*) FROM t")[0][0] == 3
     apply(house, migration(KEPT["an expression"]))
     names = [row.text(0) for row in house.query("SELECT name FROM sqlite_schema")]
-    assert not any(name.startswith(("_migration_rows", "_migration_numbers")) for name in names)
+    assert not any(name.startswith(("_migration_rows", "_migration_number")) for name in names)
 
 
 def test_a_file_may_say_that_values_change(local: Database) -> None:

@@ -43,6 +43,14 @@ CREATE VIRTUAL TABLE notes USING fts5 (body, tokenize = "porter ascii");
 CREATE VIRTUAL TABLE boxes USING rtree (id, x0, x1);
 INSERT INTO notes VALUES ('running' || char(13) || 'late');
 INSERT INTO boxes VALUES (1, 0.1, 0.9);
+CREATE TABLE noted (a INT CHECK (a > 5)) STRICT -- a comment; last
+;
+CREATE INDEX noted_large ON noted (a) WHERE a > 9 -- last
+;
+CREATE VIEW told AS SELECT a FROM noted --
+;
+PRAGMA ignore_check_constraints = ON;
+INSERT INTO noted VALUES (1);
 CREATE VIEW above AS SELECT * FROM named, (SELECT count(*) AS notes FROM notes);
 CREATE TRIGGER onto INSTEAD OF INSERT ON named BEGIN
  INSERT INTO people (name) VALUES (new.name); END;

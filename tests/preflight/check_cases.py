@@ -1044,6 +1044,13 @@ def _database_cases() -> list[Case]:
         Case("database", "unreachable", "fail", "The database refused", unreachable),
         Case("migrations", "to be applied", "pass", "1 to apply"),
         Case("migrations", "all applied", "pass", "all applied", lambda place: place.migrate()),
+        Case(
+            "migrations",
+            "no folder named for them",
+            "pass",
+            "no folder is named (deploy.migrations.directory",
+            project(migrations={"directory": ""}),
+        ),
         Case("migrations", "one edited after it ran", "fail", "schema.sql", _edited),
         Case("tables", "made by pending migrations", "pass", "made by the pending migrations"),
         Case("tables", "there", "pass", "1 required tables", lambda place: place.migrate()),

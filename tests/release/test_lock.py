@@ -167,6 +167,17 @@ def test_a_holder_that_died_here_is_not_waited_for(
     alive.release()
 
 
+def test_a_login_name_that_is_no_text_is_taken_with_a_sign_in_its_place(
+    open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "j\udcf6rg")
+    lease = lock.acquire(open_(), open_, "deploy")
+    found = lock.holder(open_())
+    assert found is not None
+    assert found.holder == "j\ufffdrg"
+    lease.release()
+
+
 def test_one_by_hand_stays_until_it_is_taken_off(
     open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

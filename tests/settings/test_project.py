@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,25 @@ def test_a_wrong_key_or_kind_is_named(given: dict[str, Any], named: str) -> None
     with pytest.raises(Refused) as caught:
         project.read(given)
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"verify": {"timeout_seconds": 0}}, "deploy.verify.timeout_seconds is 0"),
+        ({"verify": {"timeout_seconds": math.nan}}, "deploy.verify.timeout_seconds is nan"),
+        ({"verify": {"timeout_seconds": 1e300}}, "deploy.verify.timeout_seconds is 1e+300"),
+        ({"verify": {"performance_concurrency": 0}}, "deploy.verify.performance_concurrency is 0"),
+        ({"verify": {"good_ms": 10**400}}, "deploy.verify.good_ms is 1000"),
+        ({"backup": {"keep_daily": -1}}, "deploy.backup.keep_daily is -1"),
+        ({"worker": {"canary": [{"percent": 10, "soak": math.inf}]}}, "canary[0].soak is inf"),
+    ],
+)
+def test_a_number_of_no_use_is_named(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(Refused) as caught:
+        project.read(given)
+    assert named in str(caught.value)
+    assert "1,000,000,000" in caught.value.why
 
 
 def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:

@@ -174,7 +174,10 @@ class Interrupted(DeployError):
 
 _OF_THE_DISK: Final = frozenset(
     getattr(errno, name)
-    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EFBIG", "EMFILE", "ENFILE")
+    for name in (
+        *("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EFBIG", "EMFILE", "ENFILE"),
+        *("ENOTDIR", "EEXIST", "EISDIR", "ELOOP", "ENAMETOOLONG"),  # a file where a folder is meant
+    )
 )
 _UNNAMED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 """What a write says of an open file, whose name Python does not know then."""

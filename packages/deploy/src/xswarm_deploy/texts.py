@@ -31,6 +31,15 @@ def not_utf8(file: Path, error: UnicodeDecodeError) -> Refused:
     return Refused(f"{file.name} cannot be read", why, f"save {file} as UTF-8")
 
 
+def valid(word: str) -> str:
+    """Return a word of the system's, such as an argument, with a sign where a byte is no text.
+
+    A commit's message in another encoding is one; Python keeps such a byte as a lone surrogate,
+    which no file and no database takes.
+    """
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def page_title(text: str) -> str:
     """Return that a text is a page in HTML, by its title; empty: it is none."""
     if not text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):

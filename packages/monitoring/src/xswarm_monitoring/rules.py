@@ -130,20 +130,26 @@ def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(values) - known)
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where} must be a block of `key: value` lines, not {values!r}")  # noqa: TRY004 - a file's value
+    unknown = sorted(set(map(str, values)) - known)
     if unknown:
         raise ValueError(f"unknown {where}.{unknown[0]}; {where} has: {', '.join(sorted(known))}")
 
 
 def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+    if not _is_number(value) or not 0 <= value < inf:
         raise ValueError(f"monitor: {name} must be a number from 0 on, not {value!r}")
     return value
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _limit(name: str, value: Any) -> Any:
     """Read a number that has bounds by its nature."""
-    if name in _PARTS and (isinstance(value, str) or value > 1):
+    if name in _PARTS and (isinstance(value, str) or (_is_number(value) and value > 1)):
         raise ValueError(f"monitor: {name} is a part of 1, such as 0.05 for 5 %, not {value!r}")
     number = _number(name, value)
     if name in _WHOLE and (number != int(number) or number < 1):

@@ -28,7 +28,15 @@ _announced: set[str] = set()
 
 def environment(c: Context) -> str:
     """Return the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
-    return str(_deploy(c).get("env") or LOCAL)
+    return named(c) or LOCAL
+
+
+def named(c: Context) -> str:
+    """Return the environment that somebody named; empty: nobody did.
+
+    Invoke reads a variable only where invoke.yaml has its key, which `init` does not write.
+    """
+    return str(_deploy(c).get("env") or os.environ.get("INVOKE_DEPLOY_ENV", ""))
 
 
 def select_environment(c: Context, name: str) -> None:

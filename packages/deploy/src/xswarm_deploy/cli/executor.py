@@ -15,6 +15,7 @@ from invoke.tasks import Call, Task
 from xswarm_deploy import errors
 from xswarm_deploy.cli import context, github
 from xswarm_deploy.cli.catalogue import loaded
+from xswarm_deploy.cli.given import require_useful
 from xswarm_deploy.cli.graph import Agreed, Release, Step, order
 from xswarm_deploy.cli.waiting import waited_for
 from xswarm_deploy.release import opening
@@ -30,6 +31,7 @@ class Executor(executor.Executor):
 
     def execute(self, *tasks: Any) -> dict[Task[Any], Any]:
         """Run the tasks that were named; return what each returned."""
+        require_useful(tasks)
         named = self.normalize(tasks)
         calls = self.expand_calls(named)
         wanted = self.dedupe(calls) if self.config.tasks.dedupe else calls

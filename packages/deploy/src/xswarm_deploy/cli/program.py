@@ -11,7 +11,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
 from xswarm_deploy import texts
+from xswarm_deploy.cli import yaml_file
 from xswarm_deploy.errors import (
     OWN_NAME,
     VERSION,
@@ -48,12 +50,13 @@ NAMES: Final = (OWN_NAME, "./inv", "inv")
 """Under which this tool may be typed: each is completed."""
 _NAMED_SO_ELSEWHERE: Final = {"--dry-run": "--dry"}
 """Flags by the names that other programs have for them."""
-_UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
-_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
+_UNKNOWN = re.compile(r"No idea what (['\"])(?P<word>.*)\1 is!", re.DOTALL)  # Invoke's words for it
+_NO_VALUE = re.compile(r"Flag <Argument: (?P<flag>[\w-]+).*> needed value and was not given one!")
+_MISSING = re.compile(r"'.+' did not receive required positional arguments: (?P<names>.+)")
 
 
 class Config(config.Config):
-    """Invoke's configuration with this project's executor; libyaml reads its files fast."""
+    """Invoke's configuration with this project's executor; its files are read with care."""
 
     @staticmethod
     def global_defaults() -> dict[str, Any]:
@@ -63,8 +66,7 @@ class Config(config.Config):
         return defaults
 
     def _load_yaml(self, path: os.PathLike[str]) -> Any:
-        with Path(path).open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=_SAFE)  # noqa: S506 - it is safe
+        return yaml_file.read(Path(path))
 
     _load_yml = _load_yaml
 
@@ -89,7 +91,9 @@ class Program(program.Program):
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse Invoke's own flags; Python keeps what it compiled unless told otherwise."""
         try:
-            super().parse_core(argv)
+            self._parsed(partial(super().parse_core, argv))
+        except Refused:
+            raise
         except Exit:
             if self.args["print-completion-script"].value == "fish":
                 self._complete_other_names()
@@ -137,17 +141,21 @@ class Program(program.Program):
 
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
-        try:
-            super().parse_tasks()
-        except ParseError as error:
-            raise self._explained(error) from error
+        self._parsed(super().parse_tasks)
 
     def parse_cleanup(self) -> None:
         """Do what ``--help`` and ``--list`` ask for."""
+        self._parsed(super().parse_cleanup)
+
+    def _parsed(self, parse: Callable[[], None]) -> None:
         try:
-            super().parse_cleanup()
+            parse()
         except ParseError as error:
             raise self._explained(error) from error
+        except ValueError as error:  # of int() and float()
+            what, value = "A flag that takes a number was given another text", str(error)
+            remedy = f"{typed_program()} --help TASK"
+            raise Refused(what, value.rpartition(": ")[2], remedy) from None
 
     def print_help(self) -> None:
         """Print the options, and where somebody begins who does not know the tool yet."""
@@ -165,10 +173,13 @@ class Program(program.Program):
     def _explained(self, error: ParseError) -> Refused:
         """Return what was not understood, with the name that is nearest to it."""
         text, context, typed = str(error), error.context, typed_program()
-        unknown = _UNKNOWN.fullmatch(text)
+        unknown, named = _UNKNOWN.fullmatch(text), (context.name or "") if context else ""
         if unknown is None:
-            return Refused(text, "", f"{typed} --list, or {typed} --help TASK")
+            return Refused(_in_words(text, named), "", f"{typed} --help {named or 'TASK'}")
         word = unknown["word"]
+        if not word:
+            why = "it may be a variable of the shell that is not set"
+            return Refused("An empty word is no task", why, f"{typed} --list")
         if word.startswith("-") and context and context.name:
             what = f'Unknown flag "{word}" of {context.name}.{_near(word, context.flag_names())}'
             if word == "--yes":
@@ -188,6 +199,15 @@ class Program(program.Program):
             if not named.isdisjoint((name, *aliases))
         ]
         return Parser(initial=self.initial_context, contexts=contexts)
+
+
+def _in_words(text: str, task: str) -> str:
+    """Return what Invoke says of a line that lacks something."""
+    if lacking := _MISSING.fullmatch(text):
+        return f"{task} needs {lacking['names']}"
+    if flag := _NO_VALUE.fullmatch(text):
+        return f"--{flag['flag']}{f' of {task}' if task else ''} needs a value"
+    return text
 
 
 def main() -> None:
@@ -214,7 +234,8 @@ def _run() -> None:
         config_class=Config,
     )
     try:
-        named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in sys.argv[1:])])
+        words = map(texts.valid, sys.argv[1:])
+        named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in words)])
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             _end(Interrupted("interrupted"))
@@ -229,7 +250,7 @@ def _run() -> None:
         _end(refusal)
     except UnicodeDecodeError as error:
         _end(_not_utf8(error))
-    except (yaml.YAMLError, UncastableEnvVar) as error:
+    except (yaml.YAMLError, UncastableEnvVar, config.AmbiguousMergeError) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.schema import quoted
@@ -13,10 +13,6 @@ from xswarm_deploy.database.statements import folded
 if TYPE_CHECKING:
     from xswarm_deploy.database.contents import Table
     from xswarm_deploy.database.effects import Measure
-
-_NUMBERS: Final = "_migration_numbers"
-CREATE: Final = Statement(f"CREATE TABLE {_NUMBERS} (place INTEGER PRIMARY KEY, number INTEGER)")
-DROP: Final = Statement(f"DROP TABLE {_NUMBERS}")
 
 
 def failing(condition: str, message: str) -> str:
@@ -32,15 +28,23 @@ def failing(condition: str, message: str) -> str:
 
 
 class Noted(NamedTuple):
-    """Note a number in the transaction."""
+    """Note a number in the transaction, in a table of its own.
+
+    An INSERT would give the statement after it another ``last_insert_rowid()`` and ``changes()``.
+    """
 
     place: int
     measure: Measure
 
     @property
+    def name(self) -> str:
+        """Return the name of the table that has the number."""
+        return _number(self.place)
+
+    @property
     def statement(self) -> Statement:
         """Return the SQL that does it."""
-        return Statement(f"INSERT INTO {_NUMBERS} VALUES ({self.place}, {self.measure.sql})")  # noqa: S608
+        return Statement(f"CREATE TABLE {self.name} AS SELECT {self.measure.sql} AS number")
 
 
 class Compared(NamedTuple):
@@ -65,7 +69,7 @@ class Compared(NamedTuple):
     def statement(self) -> Statement:
         """Return the SQL that does it."""
         now, what = self.measure.sql, self.measure.what
-        before = f"(SELECT number FROM {_NUMBERS} WHERE place = {self.place})"  # noqa: S608
+        before = f"(SELECT number FROM {_number(self.place)})"  # noqa: S608
         if isinstance(what, str):
             fewer = f"{now} < {before}{' - changes()' * self.measure.own}"
             told = f"({before} - {now}) || ' of ' || {before} || ' ' || ?"
@@ -108,7 +112,7 @@ class Held(NamedTuple):
 
 
 class Released(NamedTuple):
-    """Let rows go that were held in a table."""
+    """Let a table go in which rows were held, or a number noted."""
 
     name: str
 
@@ -161,3 +165,7 @@ class Matched(NamedTuple):
 
 
 Guard = Compared | Matched
+
+
+def _number(place: int) -> str:
+    return f"_migration_number_{place}"

@@ -68,8 +68,3 @@ class Foresight:
     def comparisons(self) -> list[Guard]:
         """Return what is compared."""
         return [step for part in self.parts for step in part if isinstance(step, Guard)]
-
-    @property
-    def counted(self) -> bool:
-        """Return whether numbers have to be noted."""
-        return any(isinstance(step, Noted) for part in self.parts for step in part)

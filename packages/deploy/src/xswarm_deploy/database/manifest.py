@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import digest, tables
+from xswarm_deploy.database import digest, foreign_keys, tables
 from xswarm_deploy.database.file import translated
 from xswarm_deploy.database.statements import first_words, split
 from xswarm_deploy.errors import Refused
@@ -196,7 +196,7 @@ def of_file(
             lambda done: progress("compare", done, total, "rows"),
         )
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (broken,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+        broken = foreign_keys.count(connection, foreign_keys.left_out(connection))
         return Content(held, _schema(connection), version, broken)
 
 

@@ -178,9 +178,11 @@ def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> 
         to: the migration that becomes the last one.
 
     Raises:
-        Refused: there is no such migration, or one that cannot be taken back.
+        Refused: there is no such migration, or one that cannot be taken back; or so many are none.
     """
     newest_first = list(reversed(applied))
+    if steps < 1:
+        raise Refused(f"--steps is {steps}", "", "write how many to take back, from 1 on")
     if to:
         names = [row.name for row in newest_first]
         if to.removesuffix(".sql") not in names:

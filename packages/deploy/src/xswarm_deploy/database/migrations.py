@@ -252,6 +252,11 @@ def statement_fault(sql: str, *, transactional: bool = True) -> str:
     ``PRAGMA foreign_keys`` may stand where a transaction is: it is done before BEGIN.
     """
     verb, second = (*statements.first_words(sql, 2), "", "")[:2]
+    if not transactional and verb != "CREATE" and (asked := statements.of_connection(sql)):
+        return (
+            f"{asked}() is of the statement before, which without a transaction may run on another"
+            " connection; leave out -- transaction: none"
+        )
     if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
         return f"{verb} would break the transaction that the migration runs in; leave it out"
     if verb in ("ATTACH", "DETACH", "VACUUM", "ANALYZE"):
@@ -319,7 +324,7 @@ def _text(path: Path) -> str:
         text = path.read_bytes().decode()  # by half quicker than read_text
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path.name} cannot be read", str(error), "save it as UTF-8") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n")  # a \r alone ends no comment, and may stand in a value
 
 
 @cache

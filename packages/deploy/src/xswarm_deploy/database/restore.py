@@ -15,6 +15,7 @@ from xswarm_deploy.database import (
     counting,
     digest,
     dump,
+    foreign_keys,
     manifest,
     schema,
     snapshot,
@@ -26,6 +27,7 @@ from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.file import FileDatabase, translated
 from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.manifest import Content, Manifest
+from xswarm_deploy.database.rows import Value
 from xswarm_deploy.database.schema import quoted, vector_shadows
 from xswarm_deploy.database.statements import folded
 from xswarm_deploy.errors import DeployError, Refused
@@ -35,7 +37,6 @@ KEPT = "_release"
 
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
-_VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
 
 
 def whole(
@@ -176,7 +177,8 @@ def replacing(
         stays: how the names begin of the tables that are left as they are.
         filling: what fills a table; by default INSERTs with the values themselves.
     """
-    (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+    left_out = foreign_keys.left_out(connection)
+    allowed = foreign_keys.count(connection, left_out)
     made = dump.statements(
         connection, without={_SEQUENCES, *_kept(connection, stays)}, filling=filling
     )
@@ -187,7 +189,7 @@ def replacing(
         made,
         _counters(connection, stays),
         beside,
-        [_guard(allowed)],
+        [_guard(allowed, left_out)],
     )
 
 
@@ -200,25 +202,32 @@ def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
     return int(count)
 
 
-def _guard(allowed: int) -> str:
+def _guard(allowed: int, left_out: Sequence[str]) -> str:
     """Return the SQL that fails where more foreign keys point nowhere than may."""
     why = "'more foreign keys point nowhere than in the backup'"
-    return counting.failing(f"{_VIOLATIONS} > {allowed}", why)
+    return counting.failing(f"{_violations(left_out)} > {allowed}", why)
 
 
-def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Return how far each table has counted that counts (AUTOINCREMENT), the kept ones left out."""
+def _violations(left_out: Sequence[str]) -> str:
+    return f"(SELECT count(*) FROM {foreign_keys.broken(left_out)})"  # noqa: S608
+
+
+def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[Value, Value]]:
+    """Return how far each table has counted that counts (AUTOINCREMENT), the kept ones left out.
+
+    Anybody may write into that table of SQLite's, and anything: NULL for a name, too.
+    """
     if not _counts(connection):
         return []
     rows = connection.execute(f"SELECT name, seq FROM {_SEQUENCES} ORDER BY name")  # noqa: S608
-    return [(name, seq) for name, seq in rows if not name.startswith(stays)]
+    return [(name, seq) for name, seq in rows if not str(name).startswith(stays)]
 
 
 def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterator[str]:
     """Return the SQL that sets the counters, which filling a table sets: an empty one's, too."""
     if not _counts(connection):
         return
-    others = [f"substr(name, 1, {len(kept)}) <> {literal(kept)}" for kept in stays]
+    others = [f"substr(name, 1, {len(kept)}) IS NOT {literal(kept)}" for kept in stays]
     yield f"DELETE FROM {_SEQUENCES} WHERE {' AND '.join(others)}"  # noqa: S608
     for name, seq in counters(connection, stays):
         yield f"INSERT INTO {_SEQUENCES} VALUES ({literal(name)}, {literal(seq)})"  # noqa: S608
@@ -352,7 +361,8 @@ def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
         [table.name],
     )
-    allowed = database.query(f"SELECT {_VIOLATIONS}")[0].integer(0)
+    left_out = foreign_keys.of_schema(database.query(schema.SELECT.sql))
+    allowed = database.query(f"SELECT {_violations(left_out)}")[0].integer(0)
     for row in rows:
         yield f"DROP TRIGGER {quoted(row.text('name'))}"
     yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
@@ -362,7 +372,7 @@ def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -
     for (_, name), sql in made.items():
         if _is_index_over(sql, table.name):
             yield f"INSERT INTO {quoted(name)} ({quoted(name)}) VALUES ('rebuild')"  # noqa: S608
-    yield _guard(allowed)
+    yield _guard(allowed, left_out)
 
 
 def _is_index_over(sql: str, table: str) -> bool:

@@ -23,6 +23,7 @@ from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.rows import Value
 from xswarm_deploy.errors import DeployError, Refused
 
 STAYS: Final = (restore.KEPT, "monitoring_")
@@ -96,7 +97,7 @@ def _content(file: Path) -> Content:
     return Content(looked_at, "", held.user_version, 0)
 
 
-def _counters(file: Path) -> list[tuple[str, int]]:
+def _counters(file: Path) -> list[tuple[Value, Value]]:
     with closing(digest.open_readonly(file)) as connection:
         return restore.counters(connection, STAYS)
 

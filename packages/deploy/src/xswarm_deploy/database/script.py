@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from xswarm_deploy.database import (
     counting,
     engine,
+    foreign_keys,
     migration_history,
     migrations,
     other_ledgers,
@@ -30,15 +31,10 @@ from xswarm_deploy.database.schema import Objects
 from xswarm_deploy.database.statements import Fragment
 from xswarm_deploy.errors import DeployError, Refused
 
-_NUMBERS: Final = "the numbers of rows"
 _CHANGED: Final = "the schema, which has changed meanwhile"
 _MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
 
-_VIOLATIONS: Final = (
-    """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""
-    " FROM pragma_foreign_key_check GROUP BY 1"
-)
-_NO_MORE: Final = f"WITH found AS MATERIALIZED ({_VIOLATIONS}) " + counting.failing(  # noqa: S608
+_NO_MORE: Final = counting.failing(
     "(SELECT ifnull(sum(rows), 0) FROM found) > ? OR EXISTS (SELECT 1 FROM found"
     " JOIN json_each(?) AS known ON known.key = found.key WHERE rows > known.value)",
     "(SELECT group_concat(rows || ' of ' || found.key, ', ') FROM found"
@@ -65,12 +61,14 @@ class Before(NamedTuple):
         violations: foreign key → how many rows it leads nowhere from already.
         dangling: how many foreign keys name a table that is not there.
         shape: changes with the schema.
+        left_out: tables whose foreign keys SQLite cannot ask.
     """
 
     schema: Sequence[Row]
     violations: Mapping[str, int]
     dangling: int
     shape: str
+    left_out: Sequence[str] = ()
 
     @property
     def objects(self) -> Objects:
@@ -123,6 +121,9 @@ class Script:
         if ":" in origin:
             remedy = "correct it, then: inv migrate.plan"
             return DeployError(f"{origin} failed; nothing remains of it", error.why, remedy)
+        if foreign_keys.MISMATCH in error.why:
+            what = "The migration would leave a foreign key to columns that are not unique"
+            return DeployError(what, error.why, "make them unique: CREATE UNIQUE INDEX …")
         what = "The migration would leave" if error.kind == "syntax" else "Refused by"
         why = _told(error) or error.why
         return DeployError(f"{what} {origin}; nothing remains of it", why, error.remedy)
@@ -148,17 +149,31 @@ def before(database: Database) -> Before:
     Raises:
         Refused: the database has an engine that cannot tell the keys.
     """
+    try:
+        return _before(database)
+    except DatabaseError as error:
+        if foreign_keys.MISMATCH not in error.why:
+            raise engine.refusal(database, error) from None
+    return _before(database, foreign_keys.of_schema(database.query(schema.SELECT.sql)))
+
+
+def _before(database: Database, left_out: Sequence[str] = ()) -> Before:
     asked = [
         schema.SELECT,
-        Statement(_VIOLATIONS),
+        Statement(_violations(left_out)),
         Statement(f"SELECT (SELECT count(*) {_DANGLING}), {_SHAPE}"),
     ]
-    try:
-        found, broken, rest = database.snapshot(asked)
-    except DatabaseError as error:
-        raise engine.refusal(database, error) from None
+    found, broken, rest = database.snapshot(asked)
     violations = {row.text(0): row.integer(1) for row in broken.rows}
-    return Before(found.rows, violations, rest.rows[0].integer(0), rest.rows[0].text(1))
+    (numbers,) = rest.rows
+    return Before(found.rows, violations, numbers.integer(0), numbers.text(1), left_out)
+
+
+def _violations(left_out: Sequence[str]) -> str:
+    return (
+        """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""  # noqa: S608
+        f" FROM {foreign_keys.broken(left_out)} GROUP BY 1"
+    )
 
 
 def up_parts(group: Sequence[Migration]) -> list[Part]:
@@ -199,7 +214,7 @@ def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresigh
         script.add_steps(migration.filename, steps)
     script.add("the ledger", migration_history.timing(group))
     script.add("another tool's ledger", *other_ledgers.entering(found.objects, filenames))
-    _close(script, found, foreseen)
+    _close(script, found)
     return script
 
 
@@ -221,7 +236,7 @@ def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Scrip
         script.add("the ledger", migration_history.removing(row.filename))
     filenames = [row.filename for row in chosen]
     script.add("another tool's ledger", *other_ledgers.leaving(found.objects, filenames))
-    _close(script, found, foreseen)
+    _close(script, found)
     return script
 
 
@@ -239,18 +254,15 @@ def _open(script: Script, found: Before, foreseen: Foresight) -> None:
     if foreseen.examined:
         sql = counting.failing(f"{_SHAPE} <> ?", "'changed'")
         script.add(_CHANGED, Statement(sql, (found.shape,)))
-    if foreseen.counted:
-        script.add(_NUMBERS, counting.CREATE)
 
 
-def _close(script: Script, found: Before, foreseen: Foresight) -> None:
+def _close(script: Script, found: Before) -> None:
     """Let the transaction fail if it made more foreign keys point nowhere."""
-    if foreseen.counted:
-        script.add(_NUMBERS, counting.DROP)
     script.add("the ledger", migration_history.keeping_schema(schema.SELECT))
     known = json.dumps(dict(found.violations))
     total = sum(found.violations.values())
-    script.add("rows whose foreign key points nowhere", Statement(_NO_MORE, (total, known, known)))
+    no_more = f"WITH found AS MATERIALIZED ({_violations(found.left_out)}) {_NO_MORE}"
+    script.add("rows whose foreign key points nowhere", Statement(no_more, (total, known, known)))
     sql = counting.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
     script.add("foreign keys to a table that is not there", Statement(sql, (found.dangling,)))
 

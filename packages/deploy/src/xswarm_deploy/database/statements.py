@@ -32,6 +32,10 @@ _LEADING = rf"(?:{_SPACE}|;)*+"
 _TRIGGER_END = rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)"
 _WORD = rf"{_SPACE}*+([A-Za-z_]+)"
 _NEXT = rf"{_SPACE}*+(?:(?P<word>(?:[A-Za-z0-9_$]|[^\x00-\x7f])+)|{_QUOTED}|[^;])"
+_CALLED = (
+    r"--[^\n]*|/\*(?s:.*?)(?:\*/|\Z)"
+    rf"|{_QUOTED}|\b(?P<called>last_insert_rowid|changes|total_changes)\s*\("
+)
 # What sqlite3_complete() tells apart: SQLite lets any other token follow EXPLAIN.
 _TOLD = frozenset({"EXPLAIN", "CREATE", "TEMP", "TEMPORARY", "TRIGGER", "END"})
 
@@ -101,6 +105,12 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
         words.append(found[1].upper())
         found = word.match(sql, found.end())
     return tuple(words)
+
+
+def of_connection(sql: str) -> str:
+    """Return the first function of a statement that asks what its connection did; empty: none."""
+    called = (found["called"] for found in _compiled(_CALLED).finditer(sql))
+    return next(filter(None, called), "").lower()
 
 
 def folded(name: str) -> str:

@@ -163,9 +163,9 @@ class _Watch:
         """Note a number and compare it, unless the file says that rows go."""
         if folded(compared.table) in part.removes:
             return
-        number = next(self._numbers)
-        where[0].append(Noted(number, noted))
-        where[1].append(Compared(number, compared, line))
+        note = Noted(next(self._numbers), noted)
+        where[0].append(note)
+        where[1].extend([Compared(note.place, compared, line), Released(note.name)])
 
     def _for_columns(self, place: str, texts: Sequence[str], effect: Effect) -> Iterator[str]:
         """Return which texts were meant to be columns: the table that is written to has them."""

@@ -94,15 +94,15 @@ def _told(found: Engine) -> Seen | str:
 
 
 def _migrations(site: Site) -> Seen | str:
-    pending = _pending(site)
-    if not pending:
-        return "all applied"
+    waiting = _pending(site)
+    if not waiting:
+        return "all applied" if pending.files(site) else pending.NO_FOLDER
     found = [each for each in migration_lint.lint(site) if each.rule not in ADVICE]
     if not found:
-        return f"{pending} to apply"
+        return f"{waiting} to apply"
     first = f"{found[0].place} {found[0].what}"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return Seen("warn", f"{pending} to apply; {first}{more}", "inv migrate.lint")
+    return Seen("warn", f"{waiting} to apply; {first}{more}", "inv migrate.lint")
 
 
 def _tables(site: Site) -> Seen | str:

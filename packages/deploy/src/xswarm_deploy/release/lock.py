@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xswarm_deploy import texts
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError, Locked
 from xswarm_deploy.fence import lifted
@@ -408,7 +409,7 @@ def _locked(by: Holder | None) -> Locked:
 def person() -> str:
     """Return the login name; of a user without one, what the system has in its place."""
     try:
-        return getpass.getuser()
+        return texts.valid(getpass.getuser())
     except (ImportError, KeyError, OSError):
         if sys.platform == "win32":
             return "unknown"

@@ -14,6 +14,12 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.references import is_reference
 
 _PLAIN: Final = re.compile(r"[\w./:=+@~-]+")
+_ASSIGNED: Final = re.compile(
+    r"(?P<head>\s*(?:export[^\S\r\n]+)?(?:'[^']+'|[^=#\s]+)[^\S\r\n]*=[^\S\r\n]*)"
+    r"(?:'(?:\\(?s:.)|[^'\\])*'|\"(?:\\(?s:.)|[^\"\\])*\"|[^\r\n]*?)"
+    r"(?P<tail>(?:[^\S\r\n]+#[^\r\n]*|[^\S\r\n]*)(?:\r\n|\n|\r)?)"
+)
+"""What stands around a value: ``export``, the name, a comment and the line's end."""
 
 
 def read(file: Path, name: str) -> Secret:
@@ -26,13 +32,15 @@ def write(file: Path, values: Mapping[str, Secret]) -> None:
     """Set values, wholly or not at all; a falsy one takes the line away.
 
     Args:
-        file: the environment file; it keeps its mode.
+        file: the environment file; it keeps its mode, its line ends, and its place where it is a
+            link.
         values: by the names of the file.
 
     Raises:
-        Refused: a value stands elsewhere, by reference: it must be changed there.
+        Refused: a value stands elsewhere, by reference: it must be changed there; or the file
+            cannot be written.
     """
-    lines = list(_lines(file))
+    lines = list(_lines(file, as_they_are=True))
     for key, value, _ in lines:
         if key in values and is_reference(value):
             raise Refused(
@@ -40,24 +48,47 @@ def write(file: Path, values: Mapping[str, Secret]) -> None:
                 value.split(":", 1)[0],
                 "change it there, then: inv secrets",
             )
+    end = "\r\n" if any(text.endswith("\r\n") for *_, text in lines) else "\n"
     kept = [
-        _space(text) + _line(key, values[key]) if key in values else text for key, _, text in lines
+        _changed(key, text, values[key], end) if key in values else text for key, _, text in lines
     ]
     present = {key for key, _, _ in lines}
-    added = "".join(_line(name, secret) for name, secret in values.items() if name not in present)
-    _replace(file, _ended("".join(kept)) + added if added else "".join(kept))
+    added = [
+        f"{name}={_quoted(secret.reveal())}{end}"
+        for name, secret in values.items()
+        if secret and name not in present
+    ]
+    text = "".join(kept)
+    try:
+        _replace(file.resolve(), "".join([_ended(text, end), *added]) if added else text)
+    except OSError as error:
+        raise Refused(
+            f"{file.name} cannot be written", error.strerror or "", "let it and its folder be yours"
+        ) from None
 
 
-def _lines(file: Path) -> list[tuple[str, str, str]]:
-    """Return each line of the file: its name or the empty string, its value, its text."""
+def _lines(file: Path, *, as_they_are: bool = False) -> list[tuple[str, str, str]]:
+    """Return each line of the file: its name or the empty string, its value, its text.
+
+    Args:
+        file: the environment file.
+        as_they_are: line ends are not read as those of Unix.
+    """
     from dotenv.parser import parse_stream
 
-    with file.open(encoding="utf-8") as stream:
+    with file.open(encoding="utf-8", newline="" if as_they_are else None) as stream:
         return [(b.key or "", b.value or "", b.original.string) for b in parse_stream(stream)]
 
 
-def _line(name: str, secret: Secret) -> str:
-    return f"{name}={_quoted(secret.reveal())}\n" if secret else ""
+def _changed(name: str, text: str, secret: Secret, end: str) -> str:
+    """Return a line with another value; of one that goes, the empty lines before it."""
+    space = text[: len(text) - len(text.lstrip())]
+    if not secret:
+        return space
+    around = _ASSIGNED.fullmatch(text)
+    if around is None:
+        return f"{space}{name}={_quoted(secret.reveal())}{end}"
+    return f"{around['head']}{_quoted(secret.reveal())}{around['tail']}"
 
 
 def _quoted(value: str) -> str:
@@ -67,21 +98,16 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _space(text: str) -> str:
-    """Return the empty lines that stand before a line."""
-    return text[: len(text) - len(text.lstrip())]
-
-
-def _ended(text: str) -> str:
+def _ended(text: str, end: str) -> str:
     """Let the last line end before another one follows."""
-    return text if text.endswith("\n") or not text else f"{text}\n"
+    return text if text.endswith(("\r", "\n")) or not text else f"{text}{end}"
 
 
 def _replace(file: Path, text: str) -> None:
     mode = file.stat().st_mode & 0o777
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".env-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

@@ -15,6 +15,8 @@ PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "mo
 SITE: Final = "site"
 OVER_BUDGET: Final = ("warn", "fail")
 UNPROVEN: Final = ("refuse", "allow")
+_GREATEST: Final = 1_000_000_000
+_ABOVE_ZERO: Final = ("deploy.verify.timeout_seconds", "deploy.verify.performance_concurrency")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -473,7 +475,14 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (kind is not bool and isinstance(value, bool)):
         raise Refused(f"invoke.yaml: {where} must be a {kind.__name__}", f"it is {value!r}")
-    try:
-        return kind(value)
-    except OverflowError:
-        raise Refused(f"invoke.yaml: {where} is too large", "it is no number of use") from None
+    if kind in (int, float):
+        _require_useful(value, where)
+    return kind(value)
+
+
+def _require_useful(number: float, where: str) -> None:
+    """Refuse a number that is no length of time, and no count of anything."""
+    least = 1e-3 if where in _ABOVE_ZERO else 0
+    if not least <= number <= _GREATEST:  # which a number that is none (.nan) does not either
+        what = f"from {'above ' * bool(least)}0 to {_GREATEST:,}"
+        raise Refused(f"invoke.yaml: {where} is {number}", f"it may be {what}")

@@ -482,8 +482,11 @@ def with_variables(
         block: its name.
 
     Raises:
-        Refused: a variable names no setting, or does not fit.
+        Refused: the block is none; a variable names no setting, or does not fit.
     """
+    if not isinstance(values, Mapping):
+        what = f"invoke.yaml: {block} must be a block of `key: value` lines"
+        raise Refused(what, f"it is {values!r}")
     prefix = f"INVOKE_{block.upper()}_"
     given = {name: text for name, text in process_environment.items() if name.startswith(prefix)}
     given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one

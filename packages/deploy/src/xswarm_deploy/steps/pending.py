@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database import migration_history, migrations, pending
 from xswarm_deploy.database.pending import State
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from xswarm_deploy.database.migrations import Migration
     from xswarm_deploy.environment import Environment
     from xswarm_deploy.settings.settings import Settings
+
+
+NO_FOLDER: Final = "no folder is named (deploy.migrations.directory in invoke.yaml)"
 
 
 def state(environment: Environment) -> State:
@@ -37,10 +40,19 @@ def generates_downs(settings: Settings) -> bool:
     return how == "generated"
 
 
+def nothing(environment: Environment) -> str:
+    """Return that there is nothing to do, and why, where no folder is looked into."""
+    return "nothing to do" if _folder(environment) else f"nothing to do: {NO_FOLDER}"
+
+
 def files(environment: Environment) -> list[Migration]:
     """Read the migration files, in the order they run; none where no folder is named."""
-    directory = environment.settings.project.migrations.directory
+    directory = _folder(environment)
     return migrations.read(environment.settings.path(directory)) if directory else []
+
+
+def _folder(environment: Environment) -> str:
+    return environment.settings.project.migrations.directory
 
 
 def checked(environment: Environment) -> State:
