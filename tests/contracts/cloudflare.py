@@ -126,6 +126,7 @@ CALLS: Final = (
         reads=(
             *("id", "number", "metadata.created_on", "resources.bindings"),
             "resources.script_runtime.migration_tag",
+            "resources.script.named_handlers.name",
         ),
     ),
     Call(
@@ -391,6 +392,69 @@ CALLS: Final = (
         "GET",
         "/accounts/{account_id}/hyperdrive/configs/{hyperdrive_id}",
         API + "hyperdrive/subresources/configs/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/vectorize/v2/indexes/{index_name}",
+        API + "vectorize/subresources/indexes/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}",
+        API + "mtls_certificates/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/pipelines/v1/streams/{stream_id}",
+        API + "pipelines/subresources/streams/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/ai-search/namespaces/{name}",
+        API + "ai_search/subresources/namespaces/methods/read",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/ai-search/namespaces/{name}/instances/{id}",
+        API + "ai_search/subresources/namespaces/subresources/instances/methods/read",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/connectivity/directory/services/{service_id}",
+        API + "connectivity/subresources/directory/subresources/services/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/cfd_tunnel/{tunnel_id}",
+        API + "zero_trust/subresources/tunnels/subresources/cloudflared/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/flagship/apps/{app_id}",
+        API + "flagship/subresources/apps/methods/get",
+    ),
+    Call("GET", "/accounts/{account_id}/agent-memory/namespaces/{namespace}", WRANGLER),
+    Call("GET", "/accounts/{account_id}/k2/streams/{stream_id}", WRANGLER),
+    Call(
+        "GET",
+        "/accounts/{account_id}/secrets_store/stores/{store_id}/secrets",
+        API + "secrets_store/subresources/stores/subresources/secrets/methods/list",
+        {"page": int, "per_page": int},
+        reads=("name",),
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/workers/durable_objects/namespaces",
+        API + "durable_objects/subresources/namespaces/methods/list",
+        {"page": int, "per_page": int},
+        reads=("script", "class"),
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/workers/observability/destinations",
+        API + "workers/subresources/observability/subresources/destinations/methods/list",
+        {"page": int, "per_page": int},
+        reads=("name", "slug"),
     ),
     Call(
         "GET",

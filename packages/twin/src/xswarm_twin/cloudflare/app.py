@@ -27,6 +27,7 @@ from xswarm_twin.cloudflare import (
     faults,
     hyperdrive,
     kv,
+    named,
     pages,
     provided,
     queue_pulls,
@@ -35,6 +36,7 @@ from xswarm_twin.cloudflare import (
     r2,
     r2_notifications,
     r2_settings,
+    references,
     refusals,
     routing,
     rulesets,
@@ -133,6 +135,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         accounts,
         analytics,
         workers,
+        references,
         subdomain,
         versions,
         deployments,
@@ -156,6 +159,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         dispatch,
         hyperdrive,
         secrets_store,
+        named,
         provided,
     ):
         yield from _definitions(module.routes)

@@ -69,9 +69,9 @@ async def upload(request: web.Request) -> web.Response:
         if worker is None and len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
             raise refusals.too_many_workers(MAXIMUM_WORKERS)
         worker = worker or _new(twin, name)
-        migrated = _migrated(twin, worker, form)
+        migrated, settings = _judged(twin, worker, form)
         version = await versions.make(request, name, form, "upload", migrated)
-        worker = _as_uploaded(worker, form.metadata or {}, migrated.tag)
+        worker = replace(worker, settings=worker.settings | settings, migration_tag=migrated.tag)
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
         with durable_objects.applied(twin, migrated):
             await deployments.deploy(twin, worker, wish, version)
@@ -108,20 +108,6 @@ async def delete(request: web.Request) -> web.Response:
     return success(None)
 
 
-@routes.get(_ONE + "/references")
-async def references(request: web.Request) -> web.Response:
-    """Name what depends on a Worker: nothing, for service bindings are not served here."""
-    versions.find_worker(request)
-    return success({})
-
-
-@routes.get("/accounts/{account}/workers/tails/by-consumer/{worker}")
-async def tails(request: web.Request) -> web.Response:
-    """Name the Workers that send their logs to this one: none do here."""
-    versions.find_worker(request)
-    return success([])
-
-
 @routes.get(_ONE + "/settings")
 async def settings(request: web.Request) -> web.Response:
     """Return what the latest version is bound to, and the Worker's own settings."""
@@ -150,7 +136,7 @@ async def change_script_settings(request: web.Request) -> web.Response:
     twin, worker = twin_of(request), versions.find_worker(request)
     body = await bodies.json_object(request)
     strictness.require_known(body, _SETTINGS)
-    changes = _settings_of(body)
+    changes = _settings_of(twin, worker.name, body)
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
         worker = replace(worker, settings=worker.settings | changes)
@@ -246,13 +232,18 @@ def _new(twin: Twin, name: str) -> Worker:
     return Worker(name, uuid.uuid4().hex, now, now)
 
 
-def _settings_of(body: dict[str, Any]) -> dict[str, Any]:
+def _settings_of(twin: Twin, worker: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a body names; refuse one that cannot be, or is for nobody."""
     found: dict[str, Any] = {
         name: bodies.checked(body[name], kind, name)
         for name, kind in _SETTINGS.items()
         if body.get(name) is not None
     }
     strictness.require_settings(found)
+    for consumer in found.get("tail_consumers") or ():
+        name = consumer["service"]
+        if name != worker and twin.store.find(Worker, name) is None:
+            raise refusals.tail_worker_not_found()
     return found
 
 
@@ -264,18 +255,15 @@ def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
         raise refusals.too_many_crons(MAXIMUM_CRONS)
 
 
-def _migrated(twin: Twin, worker: Worker, form: Upload) -> Migrated:
+def _judged(twin: Twin, worker: Worker, form: Upload) -> tuple[Migrated, dict[str, Any]]:
+    """Return what a direct upload makes of the Worker's Durable Objects and settings."""
+    metadata = form.metadata or {}
     try:
-        return durable_objects.migrate(twin, worker, form.metadata or {})
+        settings = _settings_of(twin, worker.name, metadata)
+        return durable_objects.migrate(twin, worker, metadata), settings
     except BaseException:
         twin.blobs.discard(form.received)
         raise
-
-
-def _as_uploaded(worker: Worker, metadata: dict[str, Any], tag: str) -> Worker:
-    """Return a Worker as a direct upload makes it: its settings, and its Durable Objects' tag."""
-    settings = worker.settings | _settings_of(metadata)
-    return replace(worker, settings=settings, migration_tag=tag)
 
 
 def _schedule(cron: str, created: str, modified: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from xswarm_deploy.services.cloudflare.client import (
     WORKER_MISSING,
     Client,
     Identified,
+    Named,
     quoted,
 )
 from xswarm_deploy.services.envelope import unwrap
@@ -28,6 +29,7 @@ class _Metadata(Wire):
 
 class _Script(Wire):
     handlers: tuple[str, ...] | None = None
+    named_handlers: tuple[Named, ...] | None = None
 
 
 class _Runtime(Wire):
@@ -54,7 +56,10 @@ class _Versions(Wire):
 
 
 class Version(NamedTuple):
-    """One version of a Worker: code, bindings and secrets together, never changed again."""
+    """One version of a Worker: code, bindings and secrets together, never changed again.
+
+    ``exports`` are its named entrypoints; empty where the API tells none.
+    """
 
     id: str
     number: int = 0
@@ -64,6 +69,7 @@ class Version(NamedTuple):
     startup_ms: int | None = None
     handlers: tuple[str, ...] = ()
     migration_tag: str | None = None
+    exports: tuple[str, ...] = ()
 
     @property
     def secret_names(self) -> tuple[str, ...]:
@@ -183,4 +189,5 @@ def _version(item: _Version) -> Version:
         startup_ms=item.startup_time_ms,
         handlers=(script and script.handlers) or (),
         migration_tag=runtime.migration_tag if runtime else None,
+        exports=tuple(one.name for one in (script and script.named_handlers) or ()),
     )
