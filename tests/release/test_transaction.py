@@ -16,7 +16,9 @@ import pytest
 from tests.support.releases import FakeStep, failing
 from xswarm_deploy.cli.context import ROOT
 from xswarm_deploy.errors import DeployError, ExitCode
+from xswarm_deploy.model.report import UNTOLD
 from xswarm_deploy.release import records
+from xswarm_deploy.release.current import current
 from xswarm_deploy.release.transaction import report_success, transaction
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -72,6 +74,23 @@ def test_of_a_deployment_people_hear_at_start_and_end_with_the_trails_head(
     assert "succeeded" in ended
     head = told.database.query("SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1")
     assert head[0].text(0) in ended
+
+
+def test_what_was_not_seen_at_its_end_is_told_with_its_success_and_kept(
+    told: Site, step: FakeStep, slack: FakeSlack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unseen = "version: unproven: a tail shows none of our requests"
+
+    def verified() -> None:
+        running = current()
+        assert running is not None
+        running.site.facts[UNTOLD] = unseen
+
+    release(told, "deploy", step, verified)
+    assert f"not seen at its end: {unseen}; look again: inv verify" in slack.texts[1]
+    assert f"was not seen with it: {unseen}" in capsys.readouterr().out
+    (record, *_) = records.read(told.database, "local")
+    assert (record.status, record.facts[UNTOLD]) == ("succeeded", unseen)
 
 
 def test_of_a_failure_they_hear_why(told: Site, step: FakeStep, slack: FakeSlack) -> None:

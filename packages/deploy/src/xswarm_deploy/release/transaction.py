@@ -11,6 +11,7 @@ from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
+from xswarm_deploy.model.report import UNTOLD
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.current import current, under_way
@@ -129,8 +130,10 @@ def _undone(failed: Release, cause: BaseException) -> DeployError:
 def report_success(running: Release) -> None:
     """Print how a release ended, and notify people of it."""
     site, record, console = running.site, running.record, running.console
-    version = str(site.facts.get("version", ""))
+    version, untold = (str(site.facts.get(name, "")) for name in ("version", UNTOLD))
     details = f"version {version} {record.message}".strip()
+    if untold:
+        details = f"{details}\nnot seen at its end: {untold}; look again: inv verify"
     with console.step("notify") as line:
         headline = f"{record.kind} {record.release} succeeded"
         found = notify.announce(site, headline, details, running.known_head)
@@ -138,6 +141,9 @@ def report_success(running: Release) -> None:
         if found.status == "warn":
             line.mark, line.colour = "⚠", "yellow"
     console.line()
+    if untold:
+        console.warn(f"it was good before its traffic, and was not seen with it: {untold}")
+        console.warn("look again: inv verify")
     console.line(f"release {record.release}  version {version}", "bold")
     console.line(f"  worker {site.settings.text('WORKER_URL')}")
     if site.settings.text("BASE_URL"):

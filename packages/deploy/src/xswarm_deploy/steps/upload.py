@@ -238,7 +238,7 @@ def _replace(site: Site, change: Change) -> Facts:
         made = _put(site, tag, planned.migrations)
     if traffic.live_split(site) != {made: 100.0}:
         raise StepFailed(f"version {made[:8]} of {site.worker} did not go live")
-    verify.gate(site, verify.live(site, made))
+    verify.gate(site, verify.live(site, made), first=True)
     return version.facts(site, made, planned.digest)
 
 
@@ -268,7 +268,7 @@ def _open(site: Site, change: Change) -> Facts:
     if wanted.enabled and verify.is_own(site):
         address.wait(site, made)
     if not wanted.previewed and wanted.enabled and verify.is_own(site):
-        verify.gate(site, verify.live(site, made))
+        verify.gate(site, verify.live(site, made), first=True)
     return {}
 
 
