@@ -10,13 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import (
-    bindings,
     bodies,
     deployments,
     durable_objects,
     queues,
     refusals,
-    strictness,
+    settings,
     uploads,
     versions,
 )
@@ -31,14 +30,6 @@ routes = web.RouteTableDef()
 _ALL = "/accounts/{account}/workers/scripts"
 _ONE = _ALL + "/{worker}"
 _SERVICE = "/accounts/{account}/workers/services/{worker}"
-
-_SETTINGS: dict[str, type] = {
-    "logpush": bool,
-    "observability": dict,
-    "tags": list,
-    "tail_consumers": list,
-}
-"""The settings that belong to no version, with their types."""
 
 _API_DATE = "Cloudflare-Workers-Script-Api-Date"
 """With it, preview URLs that nobody speaks of are as the Worker's own address is."""
@@ -69,9 +60,9 @@ async def upload(request: web.Request) -> web.Response:
         if worker is None and len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
             raise refusals.too_many_workers(MAXIMUM_WORKERS)
         worker = worker or _new(twin, name)
-        migrated, settings = _judged(twin, worker, form)
+        migrated, asked = _judged(twin, worker, form)
         version = await versions.make(request, name, form, "upload", migrated)
-        worker = replace(worker, settings=worker.settings | settings, migration_tag=migrated.tag)
+        worker = replace(worker, settings=worker.settings | asked, migration_tag=migrated.tag)
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
         with durable_objects.applied(twin, migrated):
             await deployments.deploy(twin, worker, wish, version)
@@ -106,42 +97,6 @@ async def delete(request: web.Request) -> web.Response:
         twin.store.remove(worker, *routed, *named)
     await queues.forget(twin, worker.name)
     return success(None)
-
-
-@routes.get(_ONE + "/settings")
-async def settings(request: web.Request) -> web.Response:
-    """Return what the latest version is bound to, and the Worker's own settings."""
-    twin, worker = twin_of(request), versions.find_worker(request)
-    latest = versions.latest_of(twin, worker.name)
-    return success(
-        {
-            "bindings": bindings.public(latest.bindings),
-            "compatibility_date": latest.compatibility_date,
-            "compatibility_flags": latest.compatibility_flags,
-            "usage_model": "standard",
-        }
-        | worker.settings
-    )
-
-
-@routes.get(_ONE + "/script-settings")
-async def script_settings(request: web.Request) -> web.Response:
-    """Return the settings that belong to no version."""
-    return success(versions.find_worker(request).settings)
-
-
-@routes.patch(_ONE + "/script-settings")
-async def change_script_settings(request: web.Request) -> web.Response:
-    """Change the settings that belong to no version."""
-    twin, worker = twin_of(request), versions.find_worker(request)
-    body = await bodies.json_object(request)
-    strictness.require_known(body, _SETTINGS)
-    changes = _settings_of(twin, worker.name, body)
-    async with twin.lock(worker.name):
-        worker = versions.find_worker(request)
-        worker = replace(worker, settings=worker.settings | changes)
-        twin.store.save(worker)
-    return success(worker.settings)
 
 
 @routes.get(_ONE + "/subdomain")
@@ -232,21 +187,6 @@ def _new(twin: Twin, name: str) -> Worker:
     return Worker(name, uuid.uuid4().hex, now, now)
 
 
-def _settings_of(twin: Twin, worker: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that a body names; refuse one that cannot be, or is for nobody."""
-    found: dict[str, Any] = {
-        name: bodies.checked(body[name], kind, name)
-        for name, kind in _SETTINGS.items()
-        if body.get(name) is not None
-    }
-    strictness.require_settings(found)
-    for consumer in found.get("tail_consumers") or ():
-        name = consumer["service"]
-        if name != worker and twin.store.find(Worker, name) is None:
-            raise refusals.tail_worker_not_found()
-    return found
-
-
 def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
     """Refuse more cron triggers than an account may have: they count together."""
     others = [one for one in twin.store.all(Worker) if one.name != worker.name]
@@ -259,8 +199,8 @@ def _judged(twin: Twin, worker: Worker, form: Upload) -> tuple[Migrated, dict[st
     """Return what a direct upload makes of the Worker's Durable Objects and settings."""
     metadata = form.metadata or {}
     try:
-        settings = _settings_of(twin, worker.name, metadata)
-        return durable_objects.migrate(twin, worker, metadata), settings
+        asked = settings.of(twin, worker.name, metadata)
+        return durable_objects.migrate(twin, worker, metadata), asked
     except BaseException:
         twin.blobs.discard(form.received)
         raise
