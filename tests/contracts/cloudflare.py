@@ -617,6 +617,9 @@ CALLS: Final = (
     ),
 )
 
+_ERRORS: Final = "https://developers.cloudflare.com/workers/observability/errors/"
+_ISSUES: Final = "https://github.com/cloudflare/workers-sdk/issues"
+
 CODES: Final = {
     "10006": (
         "there is no such R2 bucket",
@@ -636,6 +639,20 @@ CODES: Final = {
         "https://developers.cloudflare.com/workers/observability/errors/",
     ),
     "10026": ("the deployment is never taken", WRANGLER),
+    "10015": ("the account may use no Workers", _ERRORS),
+    "10034": (
+        "the account's e-mail address is not verified",
+        "https://docs.rs/wrangler/1.8.3/src/wrangler/upload/mod.rs.html",
+    ),
+    "10035": ("somebody else changes the same", _ERRORS),
+    "10037": ("the account has all the Workers it may have", _ERRORS),
+    "10042": ("R2 is not switched on; or a KV namespace is not valid", _ISSUES),
+    "10063": ("the account has no name under workers.dev", WRANGLER),
+    "10067": ("the account has no Containers", _ISSUES),
+    "10089": ("Analytics Engine is not switched on", _ISSUES),
+    "10097": ("the free plan has Durable Objects of SQLite alone", _ISSUES),
+    "100158": ("the account has no Vectorize", _ISSUES + "/5601"),
+    "10208": ("schedules of workflows need the paid plan", WRANGLER),
     "10090": ("there is no such service", WRANGLER),
     "10200": ("there is no such workflow", WRANGLER),
     "10214": ("the latest version is not the one that is live", WRANGLER),

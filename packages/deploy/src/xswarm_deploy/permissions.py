@@ -54,6 +54,18 @@ _NEEDED: Final = (
 """A part of the path, and what a token needs for it; the first that fits counts."""
 
 
+_BOUND: Final = re.compile(r"\b(\w+) bindings require")
+_OF_BINDINGS: Final = {
+    "kv": "Account, Workers KV Storage: Edit",
+    "d1": "Account, D1: Edit",
+    "r2": "Account, Workers R2 Storage: Edit",
+    "queue": "Account, Queues: Edit",
+    "hyperdrive": "Account, Hyperdrive: Edit",
+    "vectorize": "Account, Vectorize: Edit",
+}
+"""By the word of Cloudflare's message, of which only the first is known from one."""
+
+
 def is_wrong_token(call: str, status: int, codes: Sequence[str], message: str) -> bool:
     """Return whether a refusal is of the token itself; arguments as of :func:`remedy`."""
     if _ELSEWHERE in message:
@@ -75,7 +87,7 @@ def remedy(call: str, status: int, codes: Sequence[str], message: str) -> str:
         return _ADDRESS
     if is_wrong_token(call, status, codes, message):
         return _TOKEN
-    name = needed(call) if status == 403 else ""
+    name = _of_bindings(message) or (needed(call) if status == 403 else "")
     if not name:
         return ""
     where = "this zone" if name.startswith("Zone") else "the account CLOUDFLARE_ACCOUNT_ID"
@@ -85,6 +97,15 @@ def remedy(call: str, status: int, codes: Sequence[str], message: str) -> str:
 def needed(call: str) -> str:
     """Return the permission that a call needs, as the dashboard names it; empty: unknown."""
     return next((name for path, name in _NEEDED if re.search(path, call)), "")
+
+
+def _of_bindings(message: str) -> str:
+    """Return the permission that an upload lacks for what it is bound to; empty: none is named.
+
+    Source: workers-sdk, issue 13828: "kv bindings require kv write perms" (10023).
+    """
+    found = _BOUND.search(message)
+    return _OF_BINDINGS.get(found[1], "") if found else ""
 
 
 def is_of_token(told: str) -> bool:

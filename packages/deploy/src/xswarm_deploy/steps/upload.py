@@ -131,7 +131,8 @@ def _startable(environment: Environment) -> Iterator[None]:
     except Invalid as error:
         what = next((_REFUSED[code] for code in error.codes if code in _REFUSED), error.what)
         why = error.said if what != error.what else error.why
-        raise StepFailed(what, why, f"fix it, then: {environment.deploy_command}") from None
+        told = error.remedy or f"fix it, then: {environment.deploy_command}"
+        raise StepFailed(what, why, told) from None
 
 
 @dataclass(frozen=True)
