@@ -14,7 +14,7 @@ from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console, show
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.model import junit as suite
-from xswarm_deploy.model.report import UNPROVEN, Report
+from xswarm_deploy.model.report import UNPROVEN, UNTOLD, Report
 from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.release.current import current
 from xswarm_deploy.site import Site
@@ -57,6 +57,8 @@ def verify(
         with github.group(f"verify: {found.summary}"):
             for text, colour in found.lines(verbose=current() is None):
                 console.line(text, colour)
+    if found.untold and current() is not None:
+        site.facts[UNTOLD] = "; ".join(f"{one.name}: {one.evidence}" for one in found.untold)
     if not json:
         github.report(found, site.settings.root, site.settings.environment)
     if not found.ok:

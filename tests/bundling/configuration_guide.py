@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.bundling.configuration_keys import KEYS, PARTS, Fate, Key, Scope
+from xswarm_deploy.preflight.binding_kinds import KINDS
 
 DOCUMENT: Final = (
     Path(__file__).resolve().parents[2] / "deployment/docs/guide/wrangler-configuration.md"
@@ -109,7 +110,42 @@ def document() -> str:
     parts = [HEAD, "## Key by key", "", *_table(KEYS)]
     for path, keys in PARTS.items():
         parts += ["", f"### Below `{path}`", "", *_table(keys)]
-    return "\n".join([*parts, ""])
+    return "\n".join([*parts, "", LOOKS, *_looks(), ""])
+
+
+LOOKS: Final = """\
+## What the check looks for
+
+Cloudflare refuses a version that is bound to what is not there, or lets it fail when it is called.
+So the check asks the account for each binding, and for what else the file names, and blocks the
+release where something is missing. Where the token may not look, that is a warning with the
+permission's name; what a release cannot ask for is said, with the reason.
+
+| what | looked for |
+|---|---|"""
+_OTHERS: Final = {
+    "durable_objects": "the Worker of `script_name`, and its class",
+    "services": "the Worker, and the `entrypoint` among what its live version exports (a warning)",
+    "workflows": "with `script_name`: the workflow, and that this Worker runs it",
+    "queues": "`producers`: made by the release; `consumers`: the queue",
+    "r2_buckets": "the bucket, in its jurisdiction; made by the release",
+    "secrets_store_secrets": "the secret, in its store",
+    "dispatch_namespaces": "made by the release; the Worker of `outbound`",
+}
+_BESIDE: Final = {
+    "observability": "each of `destinations` (a warning)",
+    "routes": "the zone, and whose route or domain it is",
+    "tail_consumers": "the Worker",
+}
+
+
+def _looks() -> Iterator[str]:
+    for name, kind in sorted(KINDS.items()):
+        asked = f"`/accounts/ID/{kind.at}`".replace("{}", kind.target[0].upper() if kind.at else "")
+        told = _OTHERS.get(name) or (f"nothing: {kind.why}" if kind.why else asked)
+        yield f"| `{name}` | {told} |"
+    for name, told in _BESIDE.items():
+        yield f"| `{name}` | {told} |"
 
 
 def _table(keys: Mapping[str, Key]) -> Iterator[str]:

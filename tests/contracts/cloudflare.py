@@ -126,6 +126,7 @@ CALLS: Final = (
         reads=(
             *("id", "number", "metadata.created_on", "resources.bindings"),
             "resources.script_runtime.migration_tag",
+            "resources.script.named_handlers.name",
         ),
     ),
     Call(
@@ -394,6 +395,69 @@ CALLS: Final = (
     ),
     Call(
         "GET",
+        "/accounts/{account_id}/vectorize/v2/indexes/{index_name}",
+        API + "vectorize/subresources/indexes/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}",
+        API + "mtls_certificates/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/pipelines/v1/streams/{stream_id}",
+        API + "pipelines/subresources/streams/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/ai-search/namespaces/{name}",
+        API + "ai_search/subresources/namespaces/methods/read",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/ai-search/namespaces/{name}/instances/{id}",
+        API + "ai_search/subresources/namespaces/subresources/instances/methods/read",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/connectivity/directory/services/{service_id}",
+        API + "connectivity/subresources/directory/subresources/services/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/cfd_tunnel/{tunnel_id}",
+        API + "zero_trust/subresources/tunnels/subresources/cloudflared/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/flagship/apps/{app_id}",
+        API + "flagship/subresources/apps/methods/get",
+    ),
+    Call("GET", "/accounts/{account_id}/agent-memory/namespaces/{namespace}", WRANGLER),
+    Call("GET", "/accounts/{account_id}/k2/streams/{stream_id}", WRANGLER),
+    Call(
+        "GET",
+        "/accounts/{account_id}/secrets_store/stores/{store_id}/secrets",
+        API + "secrets_store/subresources/stores/subresources/secrets/methods/list",
+        {"page": int, "per_page": int},
+        reads=("name",),
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/workers/durable_objects/namespaces",
+        API + "durable_objects/subresources/namespaces/methods/list",
+        {"page": int, "per_page": int},
+        reads=("script", "class"),
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/workers/observability/destinations",
+        API + "workers/subresources/observability/subresources/destinations/methods/list",
+        {"page": int, "per_page": int},
+        reads=("name", "slug"),
+    ),
+    Call(
+        "GET",
         _DISPATCH + "/{dispatch_namespace}",
         API + "workers_for_platforms/subresources/dispatch/subresources/namespaces/methods/get",
     ),
@@ -553,6 +617,9 @@ CALLS: Final = (
     ),
 )
 
+_ERRORS: Final = "https://developers.cloudflare.com/workers/observability/errors/"
+_ISSUES: Final = "https://github.com/cloudflare/workers-sdk/issues"
+
 CODES: Final = {
     "10006": (
         "there is no such R2 bucket",
@@ -572,6 +639,20 @@ CODES: Final = {
         "https://developers.cloudflare.com/workers/observability/errors/",
     ),
     "10026": ("the deployment is never taken", WRANGLER),
+    "10015": ("the account may use no Workers", _ERRORS),
+    "10034": (
+        "the account's e-mail address is not verified",
+        "https://docs.rs/wrangler/1.8.3/src/wrangler/upload/mod.rs.html",
+    ),
+    "10035": ("somebody else changes the same", _ERRORS),
+    "10037": ("the account has all the Workers it may have", _ERRORS),
+    "10042": ("R2 is not switched on; or a KV namespace is not valid", _ISSUES),
+    "10063": ("the account has no name under workers.dev", WRANGLER),
+    "10067": ("the account has no Containers", _ISSUES),
+    "10089": ("Analytics Engine is not switched on", _ISSUES),
+    "10097": ("the free plan has Durable Objects of SQLite alone", _ISSUES),
+    "100158": ("the account has no Vectorize", _ISSUES + "/5601"),
+    "10208": ("schedules of workflows need the paid plan", WRANGLER),
     "10090": ("there is no such service", WRANGLER),
     "10200": ("there is no such workflow", WRANGLER),
     "10214": ("the latest version is not the one that is live", WRANGLER),

@@ -43,6 +43,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     workflow = {"script_name": "shop", "class_name": "Billing"}
     made.result("PUT", "A/workflows/billing", json=workflow)
     made.result("POST", "A/r2/buckets", json={"name": "files"})
+    index = {"name": "docs", "config": {"dimensions": 3, "metric": "cosine"}}
+    made.result("POST", "A/vectorize/v2/indexes", json=index)
+    certificate = {"name": "origin", "certificates": "-----BEGIN", "private_key": "k", "ca": False}
+    made.result("POST", "A/mtls_certificates", json=certificate)
     made.result("POST", "A/pages/projects", json={"name": "site", "production_branch": "main"})
     on = {"observability": {"enabled": True}}
     made.result("PATCH", "A/workers/scripts/shop/script-settings", json=on)
@@ -111,6 +115,11 @@ READ: dict[str, Callable[[Any], Any]] = {
     "records": lambda sdk: list(sdk.dns.records.list(zone_id=zone_of(sdk))),
     "logs": logged,
     "queues": lambda sdk: list(sdk.queues.list(**A)),
+    "indexes": lambda sdk: sdk.vectorize.indexes.get("docs", **A).name,
+    "all indexes": lambda sdk: list(sdk.vectorize.indexes.list(**A)),
+    "certificates": lambda sdk: [
+        sdk.mtls_certificates.get(one.id, **A).expires_on for one in sdk.mtls_certificates.list(**A)
+    ],
     "workflows": lambda sdk: sdk.workflows.get("billing", **A).class_name,
     "projects": lambda sdk: list(sdk.pages.projects.list(**A)),
     "project": lambda sdk: sdk.pages.projects.get("site", **A).name,

@@ -27,7 +27,7 @@ from xswarm_deploy.database import manifest, migrations
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.monitor import logs
-from xswarm_deploy.preflight import bindings, packages
+from xswarm_deploy.preflight import binding_kinds, packages
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.services import tails
 from xswarm_deploy.services.clock import Clock
@@ -161,7 +161,7 @@ def test_wrangler_structures(root: Path, chosen: Settings, content: Any) -> None
 
 def _looked_at(chosen: Settings) -> None:
     content = wrangler.read(chosen)
-    list(bindings.bindings(content))
+    list(binding_kinds.bindings(content))
     configuration.require_deployable(content)
     configuration.unknown(content)
     list(twin.resources(content))

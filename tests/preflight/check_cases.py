@@ -15,9 +15,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from tests.steps.place import PROJECT, TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
@@ -32,7 +33,7 @@ from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.preflight import domains, machine
 from xswarm_deploy.release import records
 from xswarm_deploy.services import receivers
-from xswarm_deploy.services.cloudflare import Token
+from xswarm_deploy.services.cloudflare import Deployment, Token, Version
 from xswarm_deploy.services.errors import (
     Forbidden,
     NotFound,
@@ -232,8 +233,84 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.configure(**bindings)
 
 
+def _lacking(kind: str, one: dict[str, str], place: Place) -> None:
+    """Bind the Worker to one of a kind, in an account that has none."""
+    _bound(place, has=False, **{kind: [one]})
+
+
 def _rooms(**more: str) -> dict[str, Any]:
     return {"bindings": [{"name": "ROOM", "class_name": "Room", **more}]}
+
+
+def _deployed(**more: Any) -> Arrange:
+    """Have every other Worker deployed, in a version that exports Prices."""
+    return part(
+        "cloudflare",
+        worker_exists=lambda name: True,
+        deployments=lambda name: [Deployment("d", "", {"v": 100.0})],
+        version=lambda name, version: Version(version, exports=("Prices",)),
+        **{"has_objects": lambda worker, name: False, **more},
+    )
+
+
+def _entered(entrypoint: str) -> list[dict[str, str]]:
+    return [{"binding": "API", "service": "api", "entrypoint": entrypoint}]
+
+
+def _flow(**more: str) -> list[dict[str, str]]:
+    return [{"binding": "FLOW", "name": "orders", "class_name": "Orders", **more}]
+
+
+def _runs(worker: str) -> Arrange:
+    """Have a workflow that a Worker runs; of no Worker: have none."""
+    found = {"script_name": worker} if worker else None
+    return part("cloudflare", workflows=SimpleNamespace(find=lambda name: found))
+
+
+def _stored() -> list[dict[str, str]]:
+    return [{"binding": "KEY", "store_id": "abc", "secret_name": "key"}]
+
+
+def _outbound() -> list[dict[str, Any]]:
+    return [{"binding": "TO", "namespace": "customers", "outbound": {"service": "out"}}]
+
+
+def _forbidden(path: str) -> NoReturn:
+    raise Forbidden("Cloudflare", f"GET /accounts/a/{path}", status=403, codes=("10000",))
+
+
+_MISSING: Final[tuple[tuple[str, str, dict[str, str], str], ...]] = (
+    (
+        "a Vectorize index",
+        "vectorize",
+        {"binding": "VECTORS", "index_name": "docs"},
+        "VECTORS (vectorize docs)",
+    ),
+    (
+        "an mTLS certificate",
+        "mtls_certificates",
+        {"binding": "CERT", "certificate_id": "1f2e"},
+        "CERT (mtls_certificates 1f2e)",
+    ),
+    (
+        "a stream of Pipelines",
+        "pipelines",
+        {"binding": "LOGS", "stream": "3d4c"},
+        "LOGS (pipelines 3d4c)",
+    ),
+    (
+        "an instance of AI Search",
+        "ai_search",
+        {"binding": "FIND", "instance_name": "docs"},
+        "FIND (ai_search docs)",
+    ),
+    (
+        "a VPC service",
+        "vpc_services",
+        {"binding": "OFFICE", "service_id": "5b6a"},
+        "OFFICE (vpc_services 5b6a)",
+    ),
+)
 
 
 def _bound_with_migrations(place: Place) -> None:
@@ -777,6 +854,124 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "bindings",
+            "a class that the other Worker has not",
+            "fail",
+            "the account has no ROOM (durable_objects Room of rooms)",
+            both(
+                lambda place: _bound(place, durable_objects=_rooms(script_name="rooms")),
+                _deployed(),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a class that the other Worker has",
+            "pass",
+            "ROOM (durable_objects Room of rooms)",
+            both(
+                lambda place: _bound(place, durable_objects=_rooms(script_name="rooms")),
+                _deployed(has_objects=lambda worker, name: (worker, name) == ("rooms", "Room")),
+            ),
+        ),
+        Case(
+            "bindings",
+            "an entrypoint that the other Worker exports",
+            "pass",
+            "API (services api)",
+            both(lambda place: _bound(place, services=_entered("Prices")), _deployed()),
+        ),
+        Case(
+            "bindings",
+            "an entrypoint that the other Worker does not export",
+            "warn",
+            "API: api exports no Price, so that calls fail",
+            both(lambda place: _bound(place, services=_entered("Price")), _deployed()),
+        ),
+        Case(
+            "bindings",
+            "another Worker's workflow that is there",
+            "pass",
+            "FLOW (workflows orders of api)",
+            both(lambda place: _bound(place, workflows=_flow(script_name="api")), _runs("api")),
+        ),
+        Case(
+            "bindings",
+            "another Worker's workflow that is not there",
+            "fail",
+            "the account has no FLOW (workflows orders of api)",
+            both(lambda place: _bound(place, workflows=_flow(script_name="api")), _runs("")),
+        ),
+        Case(
+            "bindings",
+            "a workflow of its own",
+            "pass",
+            "FLOW (workflows orders): the Worker's own",
+            lambda place: _bound(place, workflows=_flow()),
+        ),
+        Case(
+            "bindings",
+            "a VPC network by its own id",
+            "pass",
+            "MESH (vpc_networks): a network without a tunnel of its own",
+            lambda place: _bound(
+                place, has=False, vpc_networks=[{"binding": "MESH", "network_id": "cf1:network"}]
+            ),
+        ),
+        *(
+            Case(
+                "bindings",
+                f"{what} that is missing",
+                "fail",
+                f"the account has no {told}",
+                partial(_lacking, kind, one),
+            )
+            for what, kind, one, told in _MISSING
+        ),
+        Case(
+            "bindings",
+            "a secret of the Secrets Store that is missing",
+            "fail",
+            "the account has no KEY (secrets_store_secrets key)",
+            both(
+                lambda place: _bound(place, secrets_store_secrets=_stored()),
+                part("cloudflare", has_secret=lambda store, name: False),
+            ),
+        ),
+        Case(
+            "bindings",
+            "what the token may not look at",
+            "warn",
+            "VECTORS (vectorize docs) was not looked at",
+            both(
+                lambda place: _bound(
+                    place, vectorize=[{"binding": "VECTORS", "index_name": "docs"}]
+                ),
+                part("cloudflare", has=_forbidden),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a Worker that answers what leaves a dispatch namespace, and is not there",
+            "fail",
+            "the account has no TO (outbound out)",
+            both(
+                lambda place: _bound(place, dispatch_namespaces=_outbound()),
+                part("cloudflare", dispatch_namespace=lambda name: name),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a place for logs that is not there",
+            "warn",
+            "observability.logs goes to loki, which the account has not",
+            both(
+                lambda place: _bound(
+                    place, observability={"logs": {"enabled": True, "destinations": ["loki"]}}
+                ),
+                part("cloudflare", destinations=lambda: {"honeycomb"}),
+            ),
+        ),
+        Case(
+            "bindings",
             "a Worker that is to get the tail, and is not there",
             "fail",
             "the account has no tail (tail_consumers logs)",
@@ -785,8 +980,8 @@ def _configuration_cases() -> list[Case]:
         Case(
             "bindings",
             "the same on the twin",
-            "warn",
-            "the twin has no logs (tail_consumers): nobody gets the tail",
+            "fail",
+            "the account has no tail (tail_consumers logs)",
             both(
                 lambda place: _bound(place, tail_consumers=[{"service": "logs"}]),
                 variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
@@ -854,9 +1049,9 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "bindings",
-            "of a kind nobody asks for",
+            "of a kind that has no name",
             "pass",
-            "AI (ai): not looked at",
+            "AI (ai): a product of the account, without a name to look for",
             lambda place: _bound(place, ai={"binding": "AI"}),
         ),
     ]

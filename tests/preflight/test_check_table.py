@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.preflight.check_cases import CASES, DOCUMENT, HOST, Case, _bound, document, hosted
+from tests.preflight.check_cases import (
+    CASES,
+    DOCUMENT,
+    HOST,
+    Case,
+    _bound,
+    document,
+    hosted,
+)
 from tests.steps.place import Place
-from xswarm_deploy.preflight import check
+from xswarm_deploy.bundling.configuration_keys import KEYS
+from xswarm_deploy.preflight import binding_kinds, bindings, check
 from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.steps import resources
 
 
 @pytest.fixture
@@ -48,6 +58,14 @@ def test_the_document_is_what_is_tested() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == document(), (
         "python -m tests.preflight.check_cases"
     )
+
+
+def test_each_kind_of_binding_that_wrangler_knows_is_looked_for_or_it_is_said_why() -> None:
+    listed = {name for name, key in KEYS.items() if key.told.startswith("A binding")}
+    assert listed | {"assets", "queues", "unsafe"} == set(binding_kinds.KINDS)
+    special = set(bindings._ASKED) | set(resources.KINDS)
+    for name, kind in binding_kinds.KINDS.items():
+        assert bool(kind.why) != bool(kind.at or name in special), name
 
 
 @pytest.mark.parametrize(

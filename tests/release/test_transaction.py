@@ -18,7 +18,9 @@ from xswarm_deploy import fence
 from xswarm_deploy.cli.context import ROOT
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.errors import DeployError, ExitCode, Locked, Refused
+from xswarm_deploy.model.report import UNTOLD
 from xswarm_deploy.release import audit, lock, records
+from xswarm_deploy.release.current import current
 from xswarm_deploy.release.lock import Lease
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import report_success, taken_ahead, transaction
@@ -138,6 +140,23 @@ def test_who_lost_the_lock_at_the_very_end_says_so_last(
         release(told, "deploy", step, taken_off)
     assert "failed" in slack.texts[-1]
     assert "lost its lock" in slack.texts[-1]
+
+
+def test_what_was_not_seen_at_its_end_is_told_with_its_success_and_kept(
+    told: Site, step: FakeStep, slack: FakeSlack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unseen = "version: unproven: a tail shows none of our requests"
+
+    def verified() -> None:
+        running = current()
+        assert running is not None
+        running.site.facts[UNTOLD] = unseen
+
+    release(told, "deploy", step, verified)
+    assert f"not seen at its end: {unseen}; look again: inv verify" in slack.texts[1]
+    assert f"was not seen with it: {unseen}" in capsys.readouterr().out
+    (record, *_) = records.read(told.database, "local")
+    assert (record.status, record.facts[UNTOLD]) == ("succeeded", unseen)
 
 
 def test_of_a_failure_they_hear_why(told: Site, step: FakeStep, slack: FakeSlack) -> None:

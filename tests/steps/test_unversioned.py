@@ -16,6 +16,8 @@ from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change
+from xswarm_deploy.preflight import bindings
+from xswarm_deploy.preflight.looking import Seen
 from xswarm_deploy.release import steps
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.cloudflare import Cloudflare
@@ -366,6 +368,51 @@ def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
     assert named == {ZONE, "elsewhere.org", "example.net", "y.z"}
     made = {queue["queue_name"] for queue in world.api.result("GET", "A/queues")}
     assert made == {"orders", "letters", "new", "dead"}
+
+
+NAMED: dict[str, Any] = {
+    "vectorize": [{"binding": "DOCS", "index_name": "docs"}],
+    "mtls_certificates": [{"binding": "CERT", "certificate_id": "1f2e"}],
+    "pipelines": [{"binding": "EVENTS", "stream": "3d4c"}],
+    "secrets_store_secrets": [{"binding": "KEY", "store_id": "s1", "secret_name": "key"}],
+}
+
+
+def test_the_twin_gets_what_the_file_names_and_the_check_finds_it(world: World) -> None:
+    """The bindings by id or name, asked for by the check's own calls."""
+    lacking = [
+        "DOCS (vectorize docs)",
+        "CERT (mtls_certificates 1f2e)",
+        "EVENTS (pipelines 3d4c)",
+        "KEY (secrets_store_secrets key)",
+    ]
+    world.write(**NAMED)
+    seen = bindings.bound(world.site, NAMED)
+    assert isinstance(seen, Seen)
+    assert (seen.status, all(one in seen.evidence for one in lacking)) == ("fail", True)
+    twin.provide(world.site)
+    seen = bindings.bound(world.site, NAMED)
+    assert isinstance(seen, Seen)
+    assert seen.status == "warn", "the twin holds no vectors, and calls by no certificate"
+    assert "only answer that they are not there" in seen.evidence
+
+
+def test_the_check_asks_another_worker_for_its_class_and_its_entrypoint(world: World) -> None:
+    code = b"export class Room {}; export class Prices {}; export default { fetch() {} }"
+    world.api.worker("rooms", code=code, migrations={"new_tag": "1", "new_classes": ["Room"]})
+    told = [bindings.bound(world.site, _of_rooms(*names)) for names in (ROOMS, *NOT_ROOMS)]
+    assert told[0] == "ROOM (durable_objects Room of rooms); API (services rooms)"
+    assert [one.status for one in told[1:] if isinstance(one, Seen)] == ["fail", "warn"]
+
+
+ROOMS = ("Room", "Prices")
+NOT_ROOMS = (("Hall", "Prices"), ("Room", "Price"))
+
+
+def _of_rooms(class_name: str, entrypoint: str) -> dict[str, Any]:
+    room = {"name": "ROOM", "class_name": class_name, "script_name": "rooms"}
+    service = {"binding": "API", "service": "rooms", "entrypoint": entrypoint}
+    return {"durable_objects": {"bindings": [room]}, "services": [service]}
 
 
 def test_a_folder_that_releases_apply_is_none_of_wranglers(world: World) -> None:

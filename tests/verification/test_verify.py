@@ -273,6 +273,9 @@ def test_one_that_asks_to_wait_for_long_is_neither_a_pass_nor_a_failure(
         verify.gate(site, verify.dark(site, "a-version"))
     assert "could not be verified: the Worker limits its callers (429)" in caught.value.what
     assert "rollback" not in caught.value.remedy
+    with pytest.raises(CheckFailed) as caught:
+        verify.gate(site, verify.live(site), first=True)  # an upload that took all traffic at once
+    assert "inv verify" in caught.value.remedy
 
 
 def test_a_wrong_answer_that_is_no_accident_is_asked_once(

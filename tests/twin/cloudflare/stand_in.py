@@ -25,6 +25,7 @@ from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from xswarm_twin.objects.store import Objects
 
 ACCOUNT = Account("f" * 32, "sandbox-token-for-tests")
+GOOD = b"export default { fetch() {} }"
 BROKEN = b"this does not start"
 
 
@@ -152,7 +153,7 @@ class Api:
     def upload(
         self,
         worker: str,
-        code: bytes = b"export default { fetch() {} }",
+        code: bytes = GOOD,
         *,
         method: str = "POST",
         query: str = "?bindings_inherit=strict",
@@ -163,9 +164,9 @@ class Api:
         path = f"{path}/versions{query}" if method == "POST" else path + query
         return self.call(method, path, files=form(code, **metadata))
 
-    def worker(self, name: str = "shop", **metadata: Any) -> str:
+    def worker(self, name: str = "shop", *, code: bytes = GOOD, **metadata: Any) -> str:
         """Make a Worker by its first direct upload, and return the version's id."""
-        response = self.upload(name, method="PUT", **metadata)
+        response = self.upload(name, code, method="PUT", **metadata)
         assert response.status_code == 200, response.text
         return str(response.json()["result"]["deployment_id"])
 

@@ -65,11 +65,11 @@ def test_an_unknown_path_and_a_wrong_method_come_in_the_envelope(api: Api) -> No
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("GET", "vectorize/v2/indexes", "Vectorize"),
+        ("POST", "vectorize/v2/indexes/docs/query", "vectors in Vectorize"),
         ("POST", "d1/database/some/time_travel/restore", "time travel"),
         ("GET", "r2/buckets/files/domains/custom", "public addresses"),
         ("PUT", "workers/dispatch/namespaces/all/scripts/shop", "dispatch namespaces"),
-        ("POST", "mtls_certificates", "certificates"),
+        ("GET", "mtls_certificates/c/associations", "certificates"),
     ],
 )
 def test_what_the_twin_does_not_have_is_refused_by_name(

@@ -37,6 +37,10 @@ CASES: dict[str, tuple[str, str, Any, tuple[int, int]]] = {
     "nine tags": ("PATCH", SETTINGS, {"tags": [str(n) for n in range(9)]}, PARSE),
     "a tag with a comma": ("PATCH", SETTINGS, {"tags": ["a,b"]}, PARSE),
     "a tail consumer of no name": ("PATCH", SETTINGS, {"tail_consumers": [{}]}, PARSE),
+    "a tail for a Worker that is not there": (
+        *("PATCH", SETTINGS, {"tail_consumers": [{"service": "nobody"}]}),
+        (404, 10203),
+    ),
     "a secret of no name": (
         *("PUT", f"{SHOP}/secrets", {"name": "a b", "type": "secret_text", "text": "x"}),
         (400, 10021),

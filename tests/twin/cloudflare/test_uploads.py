@@ -81,6 +81,10 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
         ({"bindings": [{"name": "A", "type": "service", "service": "x"}]}, 10143),
         ({"bindings": [{"name": "A", "type": "hyperdrive", "id": "x"}]}, 10157),
         ({"bindings": [{"name": "A", "type": "dispatch_namespace", "namespace": "x"}]}, 100119),
+        ({"bindings": [{"name": "A", "type": "vectorize", "index_name": "x"}]}, 10159),
+        ({"bindings": [{"name": "A", "type": "mtls_certificate", "certificate_id": "x"}]}, 10021),
+        ({"bindings": [{"name": "A", "type": "pipelines", "stream": "x"}]}, 10021),
+        ({"bindings": [{"name": "A", "type": "pipelines"}]}, 10021),
         (
             {"bindings": [{"name": "A", "type": "durable_object_namespace", "class_name": "X"}]},
             10061,

@@ -51,7 +51,7 @@ class Said(dict[str, str]):
 
 def test_wrangler_drives_everything(twin: Twin) -> None:
     said = Said(twin)
-    parts = (_keys, _database, _secrets, _databases_of_others, _buckets)
+    parts = (_keys, _database, _secrets, _databases_of_others, _buckets, _named)
     with ThreadPoolExecutor(2) as pool:
         kv, database, *_ = pool.map(lambda part: part(said), parts)
     said.do("queues create", "jobs")
@@ -153,6 +153,24 @@ def _databases_of_others(said: Said) -> str:
     said.do("dispatch-namespace get", "customers")
     said.do("dispatch-namespace delete", "customers")
     return config
+
+
+def _named(said: Said) -> None:
+    """What the twin knows by its name alone."""
+    said.do("vectorize create", "docs", "--dimensions", "3", "--metric", "cosine")
+    assert "docs" in said.do("vectorize list")
+    assert "cosine" in said.do("vectorize get", "docs")
+    said.do("vectorize delete", "docs", "--force")
+    pem = said.twin.project / "cert.pem"
+    pem.write_text("-----BEGIN CERTIFICATE-----")
+    given = ("--cert", str(pem), "--key", str(pem), "--name", "origin")
+    said.do("mtls-certificate upload", *given)
+    assert "origin" in said.do("mtls-certificate list")
+    said.do("mtls-certificate delete", "--name", "origin")
+    schema = said.twin.project / "schema.json"
+    schema.write_text('{"fields": [{"name": "word", "type": "string", "required": true}]}')
+    said.do("pipelines streams create", "events", "--schema-file", str(schema))
+    assert "events" in said.do("pipelines streams list")
 
 
 def _buckets(said: Said) -> None:

@@ -38,6 +38,12 @@ _NEEDED: Final = (
     (r"/hyperdrive/", "Account, Hyperdrive: Read"),
     (r"/vectorize/", "Account, Vectorize: Read"),
     (r"/secrets_store/", "Account, Secrets Store: Read"),
+    (r"/mtls_certificates", "Account, SSL and Certificates: Read"),
+    (r"/pipelines/", "Account, Pipelines: Read"),
+    (r"/ai-search/", "Account, AI Search: Read"),
+    (r"/connectivity/", "Account, Connectivity Directory: Read"),
+    (r"/cfd_tunnel/", "Account, Cloudflare Tunnel: Read"),
+    (r"/flagship/", "Account, Flagship: Read"),
     (r"/graphql", "Account, Account Analytics: Read"),
     (r"/zones/[^/]+/workers/routes", "Zone, Workers Routes: Edit"),
     (r"/zones/[^/]+/dns_records", "Zone, DNS: Read"),
@@ -46,6 +52,18 @@ _NEEDED: Final = (
     (r"/zones", "Zone, Zone: Read"),
 )
 """A part of the path, and what a token needs for it; the first that fits counts."""
+
+
+_BOUND: Final = re.compile(r"\b(\w+) bindings require")
+_OF_BINDINGS: Final = {
+    "kv": "Account, Workers KV Storage: Edit",
+    "d1": "Account, D1: Edit",
+    "r2": "Account, Workers R2 Storage: Edit",
+    "queue": "Account, Queues: Edit",
+    "hyperdrive": "Account, Hyperdrive: Edit",
+    "vectorize": "Account, Vectorize: Edit",
+}
+"""By the word of Cloudflare's message, of which only the first is known from one."""
 
 
 def is_wrong_token(call: str, status: int, codes: Sequence[str], message: str) -> bool:
@@ -69,7 +87,7 @@ def remedy(call: str, status: int, codes: Sequence[str], message: str) -> str:
         return _ADDRESS
     if is_wrong_token(call, status, codes, message):
         return _TOKEN
-    name = needed(call) if status == 403 else ""
+    name = _of_bindings(message) or (needed(call) if status == 403 else "")
     if not name:
         return ""
     where = "this zone" if name.startswith("Zone") else "the account CLOUDFLARE_ACCOUNT_ID"
@@ -79,6 +97,15 @@ def remedy(call: str, status: int, codes: Sequence[str], message: str) -> str:
 def needed(call: str) -> str:
     """Return the permission that a call needs, as the dashboard names it; empty: unknown."""
     return next((name for path, name in _NEEDED if re.search(path, call)), "")
+
+
+def _of_bindings(message: str) -> str:
+    """Return the permission that an upload lacks for what it is bound to; empty: none is named.
+
+    Source: workers-sdk, issue 13828: "kv bindings require kv write perms" (10023).
+    """
+    found = _BOUND.search(message)
+    return _OF_BINDINGS.get(found[1], "") if found else ""
 
 
 def is_of_token(told: str) -> bool:

@@ -52,6 +52,8 @@ class Limited(Exception):
 
 UNPROVEN: Final = "unproven"
 """Begins the evidence of a version that nothing shows to be the one that answers."""
+UNTOLD: Final = "untold"
+"""The fact of a release that says what its last verification could not tell."""
 LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
 
 

@@ -13,7 +13,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.report import Finding
+from xswarm_deploy.model.report import UNTOLD, Finding
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.current import current, under_way
@@ -210,10 +210,18 @@ def _announce_success(begun: Release) -> None:
 
 def _success_announced(begun: Release, head: str) -> Finding:
     """Notify people that a release succeeded, and of the hash that the trail ended with."""
-    record, version = begun.record, str(begun.site.facts.get("version", ""))
+    record, (version, untold) = begun.record, _ended_with(begun)
     headline = f"{record.kind} {record.release} succeeded"
     details = f"version {version} {record.message}".strip()
+    if untold:
+        details = f"{details}\nnot seen at its end: {untold}; look again: inv verify"
     return notify.announce(begun.site, headline, details, head)
+
+
+def _ended_with(begun: Release) -> tuple[str, str]:
+    """Return the version that is live, and what of it was not seen at the end; each may be empty."""
+    version, untold = (str(begun.site.facts.get(name, "")) for name in ("version", UNTOLD))
+    return version, untold
 
 
 def _told(begun: Release) -> Finding | None:
@@ -224,13 +232,16 @@ def _told(begun: Release) -> Finding | None:
 def report_success(running: Release) -> None:
     """Print how a release ended, and notify people of it, where that has not begun."""
     site, record, console = running.site, running.record, running.console
-    version = str(site.facts.get("version", ""))
+    version, untold = _ended_with(running)
     with console.step("notify") as line:
         found = _told(running) or _success_announced(running, running.known_head)
         line.detail = found.evidence
         if found.status == "warn":
             line.mark, line.colour = "⚠", "yellow"
     console.line()
+    if untold:
+        console.warn(f"it was good before its traffic, and was not seen with it: {untold}")
+        console.warn("look again: inv verify")
     console.line(f"release {record.release}  version {version}", "bold")
     console.line(f"  worker {site.settings.text('WORKER_URL')}")
     if site.settings.text("BASE_URL"):

@@ -131,7 +131,8 @@ def _startable(environment: Environment) -> Iterator[None]:
     except Invalid as error:
         what = next((_REFUSED[code] for code in error.codes if code in _REFUSED), error.what)
         why = error.said if what != error.what else error.why
-        raise StepFailed(what, why, f"fix it, then: {environment.deploy_command}") from None
+        told = error.remedy or f"fix it, then: {environment.deploy_command}"
+        raise StepFailed(what, why, told) from None
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def _replace(site: Site, change: Change) -> Facts:
         made = _put(site, tag, planned.migrations)
     if traffic.live_split(site) != {made: 100.0}:
         raise StepFailed(f"version {made[:8]} of {site.worker} did not go live")
-    verify.gate(site, verify.live(site, made))
+    verify.gate(site, verify.live(site, made), first=True)
     return version.facts(site, made, planned.digest)
 
 
@@ -268,7 +269,7 @@ def _open(site: Site, change: Change) -> Facts:
     if wanted.enabled and verify.is_own(site):
         address.wait(site, made)
     if not wanted.previewed and wanted.enabled and verify.is_own(site):
-        verify.gate(site, verify.live(site, made))
+        verify.gate(site, verify.live(site, made), first=True)
     return {}
 
 

@@ -66,14 +66,25 @@ def _nothing() -> None:
 
 
 def gate(
-    site: Site, target: Target, *, quick: bool = False, closing: Callable[[], None] = _nothing
+    site: Site,
+    target: Target,
+    *,
+    quick: bool = False,
+    first: bool = False,
+    closing: Callable[[], None] = _nothing,
 ) -> Report:
     """Verify, and refuse to go on when a critical finding failed.
+
+    What could not be told ends a release while it is the only verification of a version: before
+    users meet it, or where they met it at once. Of a version that was proven good before its
+    traffic it is said, and undoes nothing: to take back what is known to be good, because it
+    cannot be seen just now, would be a change of its own.
 
     Args:
         site: the environment.
         target: where to ask.
         quick: only the quick routes.
+        first: whether nobody has verified the version before, although users meet it.
         closing: called when all was asked but, once more, who answers: what is to be read right
             before the traffic moves is read beside that.
 
@@ -81,7 +92,7 @@ def gate(
         CheckFailed: the failures are named.
     """
     report = run(site, target, quick=quick, closing=closing)
-    if report.ok and report.untold and target.unseen:  # what is live was verified before it was
+    if report.ok and report.untold and (target.unseen or first):
         raise _untold(site, target, report)
     if not report.ok:
         why = "; ".join(f"{f.name}: {f.evidence}" for f in report.failures)
@@ -131,10 +142,11 @@ def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
     unproven = [f.remedy for f in report.untold if f.evidence.startswith(UNPROVEN)]
     if unproven:
         return CheckFailed(f"nothing proves that version {named} answers", why, unproven[0])
+    again = site.deploy_command if target.unseen else "inv verify"
     return CheckFailed(
         f"version {named} could not be verified: the Worker limits its callers (429)",
         why,
-        f"wait, then: {site.deploy_command}; or let the Worker recognise signed probes",
+        f"wait, then: {again}; or let the Worker recognise signed probes",
     )
 
 

@@ -22,10 +22,10 @@ _PRODUCTS: Final = {
     "flagship": "Flagship",
     "images": "Images",
     "logpush": "Logpush",
-    "mtls_certificates": "mTLS and CA certificates",
-    "pipelines": "Pipelines",
+    "mtls_certificates": "associations of mTLS certificates",
+    "pipelines": "pipelines and sinks of Pipelines",
     "r2-catalog": "R2 Data Catalog",
-    "vectorize": "Vectorize",
+    "vectorize": "vectors in Vectorize",
 }
 """By the first part of the path behind the account."""
 _PARTS: Final = {

@@ -41,7 +41,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "vectorize": {"index_name": _TEXT},
     "images": {},
     "browser": {},
-    "pipelines": {"pipeline": _TEXT},
+    "pipelines": {},
     "mtls_certificate": {"certificate_id": _TEXT},
     "dispatch_namespace": {"namespace": _TEXT},
 }

@@ -14,6 +14,11 @@ from typing import Final
 KNOWN: Final = ("fetch", "scheduled", "queue", "email", "tail", "trace")
 FETCH: Final = ["fetch"]
 _PYTHON: Final = re.compile(r"^[ \t]*+(?:async )?def (\w+)\(", re.MULTILINE)
+_PYTHON_CLASSES: Final = re.compile(r"^class (\w+)", re.MULTILINE)
+_EXPORT_ALL: Final = re.compile(r"\bexport\s*+\*")
+_DECLARED: Final = re.compile(
+    r"\bexport\s++(?:async\s++)?(?:class|function\b\s*\*?|const|let|var)\s++([\w$]++)"
+)
 _NAMED: Final = re.compile(
     r"(?<![\w$])([\w$]++) as default\b|\bexport default ([\w$]++)\s*+(?:;|$)"
 )
@@ -52,6 +57,21 @@ def of(source: str, *, python: bool) -> list[str]:
     return [name for name in KNOWN if name in names] or FETCH
 
 
+def exported(source: str, *, python: bool) -> list[str]:
+    """Return the names of what a main module exports beside its default export: its entrypoints.
+
+    Empty: none, or another module's, of which the text does not tell.
+
+    Args:
+        source: its text.
+        python: whether it is Python's, whose classes at the top are exported.
+    """
+    if not python and _EXPORT_ALL.search(source):
+        return []
+    names = _PYTHON_CLASSES.findall(source) if python else [*_exported(source), *_declared(source)]
+    return sorted({*names} - {"default", "Default", "*"})
+
+
 def has_none(source: str) -> bool:
     """Return whether a module of JavaScript surely handles nothing: it exports nothing that could.
 
@@ -73,6 +93,11 @@ def _exported(source: str) -> Iterator[str]:
         listed = found["list"]
         names = listed.split(",") if listed is not None else [found["name"] or "*"]
         yield from (name.split()[-1] for name in names if name.strip())
+
+
+def _declared(source: str) -> Iterator[str]:
+    """Yield the names that are declared and exported at once."""
+    yield from _DECLARED.findall(source)
 
 
 def _of_python(source: str) -> set[str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies, hyperdrive, refusals, secrets_store
+from xswarm_twin.cloudflare import bodies, hyperdrive, named, refusals, secrets_store
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import (
     Database,
@@ -76,9 +76,26 @@ def _secret(twin: Twin, id_: str, told: Mapping[str, Any]) -> list[Record]:
     return [store, StoredSecret(f"{id_}-{name}", id_, name, text, now)]
 
 
+def _index(twin: Twin, id_: str, _: Mapping[str, Any]) -> list[Record]:
+    config = {"dimensions": 768, "metric": "cosine"}
+    told = {"name": id_, "description": "", "config": config}
+    return [named.made(twin, named.INDEXES, id_, told)]
+
+
+def _certificate(twin: Twin, id_: str, _: Mapping[str, Any]) -> list[Record]:
+    return [named.made(twin, named.CERTIFICATES, id_, {"id": id_, "name": id_, "ca": False})]
+
+
+def _stream(twin: Twin, id_: str, _: Mapping[str, Any]) -> list[Record]:
+    return [named.made(twin, named.STREAMS, id_, {"id": id_, "name": id_, "version": 1})]
+
+
 _MADE: Mapping[str, Callable[[Twin, str, Mapping[str, Any]], list[Record]]] = {
     "kv": _namespace,
     "d1": _database,
     "hyperdrive": _hyperdrive,
     "secrets": _secret,
+    "vectorize": _index,
+    "certificates": _certificate,
+    "streams": _stream,
 }

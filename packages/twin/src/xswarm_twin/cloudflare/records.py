@@ -84,6 +84,7 @@ class Version(Record, kind="version", owner="worker"):
     startup_time_ms: int = 0
     migration_tag: str = ""
     handlers: list[str] = field(default_factory=lambda: ["fetch"])
+    exports: list[str] = field(default_factory=list)
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -311,6 +312,16 @@ class DispatchNamespace(Record, kind="dispatch", key="name"):
     name: str
     id: str
     created_on: str
+
+
+@dataclass(frozen=True)
+class NamedOnly(Record, kind="named_only", owner="product"):
+    """What is there to be bound, and holds nothing: of which product, and what the API tells."""
+
+    id: str
+    product: str
+    created_on: str
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

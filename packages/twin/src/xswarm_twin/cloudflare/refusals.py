@@ -4,8 +4,11 @@ The codes are those of Cloudflare's documents and of wrangler's source; referenc
 "Errors and exceptions", R2 "Error codes", Pages API. Reports of users confirm 9106
 (https://github.com/cloudflare/cloudflare-python/issues/2678), 6003 with 6111
 (https://github.com/kissgyorgy/cloudflare-dyndns/issues/40), 9109
-(https://github.com/jeessy2/ddns-go/issues/1341) and 10040
-(https://github.com/cloudflare/workers-sdk/issues/8486); notes in public repositories 1000, 10059.
+(https://github.com/jeessy2/ddns-go/issues/1341), 10040
+(https://github.com/cloudflare/workers-sdk/issues/8486), 10203
+(https://github.com/cloudflare/workers-sdk/issues/8275) and 10143
+(https://github.com/jonbeckman/solstatus/issues/24); notes in public repositories 1000, 10041,
+10059, 10061, 10085, 10157, 10159, 10181, 100119.
 What nothing confirms is listed in ``deployment/docs/guide/twin.md``.
 """
 
@@ -72,6 +75,10 @@ part_missing = Kind(500, 10013, "{}")
 # Workers, versions and deployments
 
 worker_not_found = Kind(404, 10007, "This Worker does not exist on your account.")
+tail_worker_not_found = Kind(
+    *(404, 10203),
+    "Tail Worker does not exist on this account. Check the Worker name and try again.",
+)
 worker_name_invalid = Kind(400, 10016, "'{}' is not a valid Worker name")
 too_many_workers = Kind(403, 10037, "This account has reached the limit of {} Workers.")
 worker_too_large = Kind(400, 10027, "Your Worker exceeded the size limit of {} MiB.")
@@ -115,7 +122,9 @@ latest_not_deployed = Kind(  # of one secret; 10214 in bulk
     "Secret edit failed. You attempted to modify a secret, but the latest version of your Worker"
     " isn't currently deployed.",
 )
-bucket_of_binding_not_found = Kind(400, 10085, "R2 bucket '{}' not found.")
+bucket_of_binding_not_found = Kind(
+    400, 10085, "R2 bucket '{}' not found. Please use a different name and try again."
+)
 _BOUND: Final = {
     "kv_namespace": (10041, "KV namespace '{named}' not found."),
     "d1": (10181, "D1 binding '{binding}' references database '{named}' which was not found."),
@@ -125,7 +134,22 @@ _BOUND: Final = {
         "Service binding '{binding}' references Worker '{named}' which was not found.",
     ),
     "hyperdrive": (10157, "Hyperdrive config '{named}' not found."),
-    "dispatch_namespace": (100119, "Dispatch namespace '{named}' not found."),
+    "dispatch_namespace": (
+        100119,
+        "The specified dispatch namespace does not exist on this account.",
+    ),
+    "vectorize": (
+        10159,
+        "Vectorize binding '{binding}' references index '{named}' which was not found.",
+    ),
+    "mtls_certificate": (
+        10021,
+        "mTLS binding '{binding}' references certificate '{named}' which was not found.",
+    ),
+    "pipelines": (
+        10021,
+        "Pipelines binding '{binding}' references stream '{named}' which was not found.",
+    ),
     "secrets_store_secret": (
         10182,
         "Secrets Store binding '{binding}' references the secret '{named}' which was not found.",
@@ -153,6 +177,9 @@ class_not_configured = Kind(
     *(400, 10061),
     "Cannot create binding for class '{}' because it is not currently configured to implement"
     " Durable Objects. Configure a migration in your Wrangler configuration to add this class.",
+)
+class_of_no_worker = Kind(
+    400, 10061, "Cannot create binding for class in script '{}' that does not exist."
 )
 new_class_not_exported = Kind(
     400, 10070, "Cannot apply new-class migration to class '{}' that is not exported by script"
@@ -228,6 +255,10 @@ queue_has_consumer = Kind(400, 11004, "Queue '{}' already has a consumer.")
 queue_not_pulled = Kind(400, 10228, "Queue '{}' has no consumer of the type http_pull.")
 consumer_not_found = Kind(404, 11002, "Consumer does not exist.")
 workflow_not_found = Kind(404, 10200, "workflow.not_found")
+index_not_found = Kind(404, 3000, "vectorize.index.not_found")
+index_exists = Kind(409, 3002, "vectorize.index.duplicate_name - {}")
+certificate_not_found = Kind(404, 1001, "certificate_not_found")
+stream_not_found = Kind(404, 1001, "stream_not_found")
 hyperdrive_not_found = Kind(404, 2004, "The Hyperdrive config was not found")
 hyperdrive_exists = Kind(409, 2017, "A Hyperdrive config with the name {} already exists")
 hyperdrive_origin_invalid = Kind(400, 2015, "the origin has no {}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from xswarm_twin.cloudflare import r2, refusals, secrets_store
+from xswarm_twin.cloudflare import named, r2, refusals, secrets_store
 from xswarm_twin.cloudflare.bindings import Binding
 from xswarm_twin.cloudflare.records import (
     Database,
@@ -37,9 +37,9 @@ def found(twin: Twin, worker: str, objects: Iterable[ObjectNamespace], binding: 
         return _with_namespace(twin, worker, objects, binding)
     if kind == "r2_bucket":
         _require_bucket(twin, binding)
-    named = _named(binding)
-    if named is not None and not _is_there(twin, worker, binding, named):
-        raise refusals.bound_not_found(binding["name"], kind, named)
+    named_by = _named_by(binding)
+    if named_by is not None and not _is_there(twin, worker, binding, named_by):
+        raise refusals.bound_not_found(binding["name"], kind, named_by)
     return binding
 
 
@@ -54,7 +54,7 @@ def resolved(twin: Twin, binding: Binding) -> Binding:
     return binding
 
 
-def _named(binding: Binding) -> str | None:
+def _named_by(binding: Binding) -> str | None:
     """Return the name or id of what a binding is to; None where nothing need be there."""
     fields = {
         "kv_namespace": "namespace_id",
@@ -64,27 +64,32 @@ def _named(binding: Binding) -> str | None:
         "hyperdrive": "id",
         "dispatch_namespace": "namespace",
         "secrets_store_secret": "secret_name",
+        "vectorize": "index_name",
+        "mtls_certificate": "certificate_id",
+        "pipelines": "stream" if "stream" in binding else "pipeline",
     }
     field = fields.get(binding["type"])
-    return None if field is None else str(binding[field])
+    return None if field is None else str(binding.get(field, ""))
 
 
-def _is_there(twin: Twin, worker: str, binding: Binding, named: str) -> bool:
+def _is_there(twin: Twin, worker: str, binding: Binding, id_: str) -> bool:
     store = twin.store
     match binding["type"]:
         case "kv_namespace":
-            return store.find(KvNamespace, named) is not None
+            return store.find(KvNamespace, id_) is not None
         case "d1":
-            return store.find(Database, named) is not None
+            return store.find(Database, id_) is not None
         case "queue":
-            return any(queue.name == named for queue in store.all(Queue))
+            return any(queue.name == id_ for queue in store.all(Queue))
         case "service":
-            return named == worker or store.find(Worker, named) is not None
+            return id_ == worker or store.find(Worker, id_) is not None
         case "hyperdrive":
-            return store.find(Hyperdrive, named) is not None
+            return store.find(Hyperdrive, id_) is not None
+        case named.INDEXES | named.CERTIFICATES | named.STREAMS:
+            return named.is_there(twin, binding["type"], id_)
         case "dispatch_namespace":
-            return store.find(DispatchNamespace, named) is not None
-    return secrets_store.find(twin, str(binding["store_id"]), named) is not None
+            return store.find(DispatchNamespace, id_) is not None
+    return secrets_store.find(twin, str(binding["store_id"]), id_) is not None
 
 
 def _with_namespace(
@@ -95,6 +100,8 @@ def _with_namespace(
     for namespace in held:
         if namespace.class_name == binding["class_name"]:
             return binding | {"namespace_id": namespace.id}
+    if script != worker and twin.store.find(Worker, script) is None:
+        raise refusals.class_of_no_worker(script)
     raise refusals.class_not_configured(str(binding["class_name"]))
 
 

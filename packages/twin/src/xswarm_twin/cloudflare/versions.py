@@ -134,20 +134,20 @@ async def make(
         raise kind(error) from error
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
-    found = await asyncio.to_thread(_handlers, twin, version)
-    return replace(version, startup_time_ms=started, handlers=found)
+    found, exported = await asyncio.to_thread(_handlers, twin, version)
+    return replace(version, startup_time_ms=started, handlers=found, exports=exported)
 
 
-def _handlers(twin: Twin, version: Version) -> list[str]:
-    """Return the events that a version's main module handles."""
+def _handlers(twin: Twin, version: Version) -> tuple[list[str], list[str]]:
+    """Return the events that a version's main module handles, and what else it exports."""
     main = next((m for m in version.modules if m["name"] == version.main_module), None)
     if main is None:
-        return []
+        return [], []
     text = twin.blobs.path(main["blob"]).read_text(encoding="utf-8", errors="replace")
     python = "python" in main["media_type"]
     if not python and handlers.has_none(text):
         raise refusals.no_handlers()
-    return handlers.of(text, python=python)
+    return handlers.of(text, python=python), handlers.exported(text, python=python)
 
 
 def derive(
@@ -241,6 +241,7 @@ def detail(version: Version, worker: Worker) -> dict[str, Any]:
                 "etag": version.id.replace("-", ""),
                 "last_deployed_from": version.source,
                 "handlers": version.handlers if version.main_module else [],
+                "named_handlers": [{"name": name, "handlers": []} for name in version.exports],
             },
             "script_runtime": {
                 "compatibility_date": version.compatibility_date,

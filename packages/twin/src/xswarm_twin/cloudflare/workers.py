@@ -10,13 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import (
-    bindings,
     bodies,
     deployments,
     durable_objects,
     queues,
     refusals,
-    strictness,
+    settings,
     uploads,
     versions,
 )
@@ -31,14 +30,6 @@ routes = web.RouteTableDef()
 _ALL = "/accounts/{account}/workers/scripts"
 _ONE = _ALL + "/{worker}"
 _SERVICE = "/accounts/{account}/workers/services/{worker}"
-
-_SETTINGS: dict[str, type] = {
-    "logpush": bool,
-    "observability": dict,
-    "tags": list,
-    "tail_consumers": list,
-}
-"""The settings that belong to no version, with their types."""
 
 _API_DATE = "Cloudflare-Workers-Script-Api-Date"
 """With it, preview URLs that nobody speaks of are as the Worker's own address is."""
@@ -69,9 +60,9 @@ async def upload(request: web.Request) -> web.Response:
         if worker is None and len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
             raise refusals.too_many_workers(MAXIMUM_WORKERS)
         worker = worker or _new(twin, name)
-        migrated = _migrated(twin, worker, form)
+        migrated, asked = _judged(twin, worker, form)
         version = await versions.make(request, name, form, "upload", migrated)
-        worker = _as_uploaded(worker, form.metadata or {}, migrated.tag)
+        worker = replace(worker, settings=worker.settings | asked, migration_tag=migrated.tag)
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
         with durable_objects.applied(twin, migrated):
             await deployments.deploy(twin, worker, wish, version)
@@ -106,56 +97,6 @@ async def delete(request: web.Request) -> web.Response:
         twin.store.remove(worker, *routed, *named)
     await queues.forget(twin, worker.name)
     return success(None)
-
-
-@routes.get(_ONE + "/references")
-async def references(request: web.Request) -> web.Response:
-    """Name what depends on a Worker: nothing, for service bindings are not served here."""
-    versions.find_worker(request)
-    return success({})
-
-
-@routes.get("/accounts/{account}/workers/tails/by-consumer/{worker}")
-async def tails(request: web.Request) -> web.Response:
-    """Name the Workers that send their logs to this one: none do here."""
-    versions.find_worker(request)
-    return success([])
-
-
-@routes.get(_ONE + "/settings")
-async def settings(request: web.Request) -> web.Response:
-    """Return what the latest version is bound to, and the Worker's own settings."""
-    twin, worker = twin_of(request), versions.find_worker(request)
-    latest = versions.latest_of(twin, worker.name)
-    return success(
-        {
-            "bindings": bindings.public(latest.bindings),
-            "compatibility_date": latest.compatibility_date,
-            "compatibility_flags": latest.compatibility_flags,
-            "usage_model": "standard",
-        }
-        | worker.settings
-    )
-
-
-@routes.get(_ONE + "/script-settings")
-async def script_settings(request: web.Request) -> web.Response:
-    """Return the settings that belong to no version."""
-    return success(versions.find_worker(request).settings)
-
-
-@routes.patch(_ONE + "/script-settings")
-async def change_script_settings(request: web.Request) -> web.Response:
-    """Change the settings that belong to no version."""
-    twin, worker = twin_of(request), versions.find_worker(request)
-    body = await bodies.json_object(request)
-    strictness.require_known(body, _SETTINGS)
-    changes = _settings_of(body)
-    async with twin.lock(worker.name):
-        worker = versions.find_worker(request)
-        worker = replace(worker, settings=worker.settings | changes)
-        twin.store.save(worker)
-    return success(worker.settings)
 
 
 @routes.get(_ONE + "/subdomain")
@@ -246,16 +187,6 @@ def _new(twin: Twin, name: str) -> Worker:
     return Worker(name, uuid.uuid4().hex, now, now)
 
 
-def _settings_of(body: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: bodies.checked(body[name], kind, name)
-        for name, kind in _SETTINGS.items()
-        if body.get(name) is not None
-    }
-    strictness.require_settings(found)
-    return found
-
-
 def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
     """Refuse more cron triggers than an account may have: they count together."""
     others = [one for one in twin.store.all(Worker) if one.name != worker.name]
@@ -264,18 +195,15 @@ def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
         raise refusals.too_many_crons(MAXIMUM_CRONS)
 
 
-def _migrated(twin: Twin, worker: Worker, form: Upload) -> Migrated:
+def _judged(twin: Twin, worker: Worker, form: Upload) -> tuple[Migrated, dict[str, Any]]:
+    """Return what a direct upload makes of the Worker's Durable Objects and settings."""
+    metadata = form.metadata or {}
     try:
-        return durable_objects.migrate(twin, worker, form.metadata or {})
+        asked = settings.of(twin, worker.name, metadata)
+        return durable_objects.migrate(twin, worker, metadata), asked
     except BaseException:
         twin.blobs.discard(form.received)
         raise
-
-
-def _as_uploaded(worker: Worker, metadata: dict[str, Any], tag: str) -> Worker:
-    """Return a Worker as a direct upload makes it: its settings, and its Durable Objects' tag."""
-    settings = worker.settings | _settings_of(metadata)
-    return replace(worker, settings=settings, migration_tag=tag)
 
 
 def _schedule(cron: str, created: str, modified: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from xswarm_deploy.services.settle import unless_missing
 from xswarm_deploy.services.shape import Wire
 
 SUBDOMAIN_MISSING = "10007"
+GONE = 410
 
 
 class _Token(Wire):
@@ -68,10 +69,15 @@ class Accounts(Client):
         return (found.subdomain or "") if found else ""
 
     def has(self, path: str) -> bool:
-        """Return whether the account has a resource, e.g. ``d1/database/ID``."""
+        """Return whether the account has a resource, e.g. ``d1/database/ID``.
+
+        What was deleted may be told as gone (410), which is to be missing as well.
+        """
         below = "/".join(map(quoted, path.split("/")))
         try:
             self._get(f"{self._account}/{below}", object)
-        except NotFound:
-            return False
+        except ServiceError as error:
+            if isinstance(error, NotFound) or error.status == GONE:
+                return False
+            raise
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xswarm_deploy import permissions
+from xswarm_deploy import entitlements, permissions
 from xswarm_deploy.services.errors import (
     ServiceError,
     ServiceUnavailable,
@@ -26,6 +26,8 @@ def judged(
     """
     if status in (401, 403) and not codes:
         return ServiceUnavailable, ""  # a page of the edge's or of a proxy's, not the API's word
+    if lacking := entitlements.remedy(codes, message):
+        return error_kind(status), lacking
     told = permissions.remedy(call, status, codes, message)
     if permissions.is_wrong_token(call, status, codes, message):
         return Unauthorised, told

@@ -1,11 +1,12 @@
-"""KV namespaces, D1 databases and dispatch namespaces of the account, by their names."""
+"""What Workers are bound to: KV, D1, dispatch namespaces, Durable Objects, secrets; by name."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict
 
 from xswarm_deploy.services.cloudflare.accounts import Accounts
-from xswarm_deploy.services.cloudflare.client import Identified, quoted
+from xswarm_deploy.services.cloudflare.client import Identified, Named, quoted
+from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
 
@@ -20,6 +21,14 @@ class _Namespace(Identified):
 class _Database(Wire):
     uuid: str
     name: str
+
+
+_Objects = TypedDict("_Objects", {"script": str | None, "class": str | None}, total=False)
+"""A namespace of Durable Objects."""
+
+
+class _Destination(Named):
+    slug: str | None = None
 
 
 class Stores(Accounts):
@@ -78,6 +87,26 @@ class Stores(Accounts):
             lambda: self.http.post(path, json={"name": name}),
             lambda: self.dispatch_namespace(name),
         )
+
+    def has_objects(self, worker: str, name: str) -> bool:
+        """Return whether a Worker has a class of Durable Objects."""
+        path = f"{self._account}/workers/durable_objects/namespaces"
+        listed = self._listed(path, list[_Objects])
+        return any((one.get("script"), one.get("class")) == (worker, name) for one in listed)
+
+    def has_secret(self, store: str, name: str) -> bool:
+        """Return whether a store of the Secrets Store has a secret; no such store: it has not."""
+        path = f"{self._account}/secrets_store/stores/{quoted(store)}/secrets"
+        try:
+            return any(one.name == name for one in self._listed(path, list[Named]))
+        except NotFound:
+            return False
+
+    def destinations(self) -> set[str]:
+        """Return the names and the slugs of what logs and traces may be sent to."""
+        path = f"{self._account}/workers/observability/destinations"
+        listed = list(self._listed(path, list[_Destination]))
+        return {name for one in listed for name in (one.name, one.slug) if name}
 
     @property
     def _namespaces(self) -> str:

@@ -12,6 +12,7 @@ from xswarm_deploy.services.cloudflare.client import (
     WORKER_MISSING,
     Client,
     Identified,
+    Named,
     quoted,
 )
 from xswarm_deploy.services.envelope import unwrap
@@ -29,6 +30,7 @@ class _Metadata(Wire):
 
 class _Script(Wire):
     handlers: tuple[str, ...] | None = None
+    named_handlers: tuple[Named, ...] | None = None
 
 
 class _Runtime(Wire):
@@ -55,7 +57,10 @@ class _Versions(Wire):
 
 
 class Version(NamedTuple):
-    """One version of a Worker: code, bindings and secrets together, never changed again."""
+    """One version of a Worker: code, bindings and secrets together, never changed again.
+
+    ``exports`` are its named entrypoints; empty where the API tells none.
+    """
 
     id: str
     number: int = 0
@@ -65,6 +70,7 @@ class Version(NamedTuple):
     startup_ms: int | None = None
     handlers: tuple[str, ...] = ()
     migration_tag: str | None = None
+    exports: tuple[str, ...] = ()
 
     @property
     def secret_names(self) -> tuple[str, ...]:
@@ -193,4 +199,5 @@ def _version(item: _Version) -> Version:
         startup_ms=item.startup_time_ms,
         handlers=(script and script.handlers) or (),
         migration_tag=runtime.migration_tag if runtime else None,
+        exports=tuple(one.name for one in (script and script.named_handlers) or ()),
     )

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+_BY_NAME_ALONE: Final = (
+    ("vectorize", "index_name", "vectorize"),
+    ("mtls_certificates", "certificate_id", "certificates"),
+    ("pipelines", "stream", "streams"),
+    ("pipelines", "pipeline", "streams"),
+)
+"""What the twin knows by its name alone: kind, key, and place among the twin's own routes."""
 _NOWHERE: Final = "postgres://local:local@127.0.0.1:5432/local"
 
 
@@ -105,6 +112,9 @@ def resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, st
     for one in _listed(content, "secrets_store_secrets", "store_id"):
         name = str(one["secret_name"])
         yield f"secrets/{one['store_id']}", {"name": name, "text": f"local-{name}"}
+    for kind, key, place in _BY_NAME_ALONE:
+        for one in _listed(content, kind, key):
+            yield f"{place}/{one[key]}", {}
 
 
 def _listed(content: Mapping[str, Any], kind: str, key: str) -> Iterator[Mapping[str, Any]]:
