@@ -219,7 +219,7 @@ def _success_announced(begun: Release, head: str) -> Finding:
 
 
 def _ended_with(begun: Release) -> tuple[str, str]:
-    """Return the version that is live, and what of it was not seen at the end; each may be empty."""
+    """Return the live version, and what of it was not seen at the end; each may be empty."""
     version, untold = (str(begun.site.facts.get(name, "")) for name in ("version", UNTOLD))
     return version, untold
 
