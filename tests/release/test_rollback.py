@@ -16,7 +16,7 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
-from xswarm_deploy.release.rollback import Planned, Reading, RollbackRequest, Verified
+from xswarm_deploy.release.rollback import Planned, Reading, RollbackRequest
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.errors import NotFound
@@ -324,20 +324,16 @@ def test_a_version_that_is_too_old_is_not_called_safe(site: Site) -> None:
     assert "too old" not in rollback.described(site, target(pages="p"), [VERSION], [])
 
 
-def named(version: str = "", *, good: bool = False) -> Verified:
-    """Return what came of asking what a person named."""
-    return Verified(version, started(lambda: good), time.monotonic())
-
-
 def test_a_version_whose_every_answer_named_it_is_not_asked_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verify, "look_ahead", lambda *_, **__: None)
+    monkeypatch.setattr(verify, "at_once", lambda *_: True)
     monkeypatch.setattr(verify, "gate", lambda *_, **__: pytest.fail("it was asked"))
     at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
-    one = rollback.verify_ahead(site, target(), named(VERSION, good=True), at_0)
-    assert one.of(VERSION)
+    assert rollback.verify_ahead(site, target(), at_0).of(VERSION)
     beside = reading(site, {"live": 90.0, VERSION: 10.0})
-    assert not rollback.verify_ahead(site, target(), named(VERSION, good=True), beside).of(VERSION)
+    assert not rollback.verify_ahead(site, target(), beside).of(VERSION)
 
 
 def test_a_version_at_0_percent_is_verified_while_the_lock_is_taken(
@@ -351,7 +347,7 @@ def test_a_version_at_0_percent_is_verified_while_the_lock_is_taken(
 
     monkeypatch.setattr(verify, "gate", gate)
     at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
-    one = rollback.verify_ahead(site, target(), named(), at_0)
+    one = rollback.verify_ahead(site, target(), at_0)
     assert one.of(VERSION)
     assert asked == [f"{VERSION} True"]
     assert not one.of("another")
@@ -363,7 +359,7 @@ def test_one_that_is_not_at_0_percent_is_verified_at_its_turn(
     site: Site, monkeypatch: pytest.MonkeyPatch, split: dict[str, float]
 ) -> None:
     monkeypatch.setattr(verify, "gate", lambda *_, **__: pytest.fail("nothing chooses it"))
-    assert not rollback.verify_ahead(site, target(), named(), reading(site, split)).of(VERSION)
+    assert not rollback.verify_ahead(site, target(), reading(site, split)).of(VERSION)
 
 
 def test_one_that_was_not_found_good_ahead_is_verified_at_its_turn(
@@ -374,5 +370,5 @@ def test_one_that_was_not_found_good_ahead_is_verified_at_its_turn(
 
     monkeypatch.setattr(verify, "gate", gate)
     at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
-    one = rollback.verify_ahead(site, target(), named(), at_0)
+    one = rollback.verify_ahead(site, target(), at_0)
     assert not one.of(VERSION)

@@ -27,7 +27,6 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, durable_objects, fingerprints, pages, traffic, triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.verification import verify
-from xswarm_deploy.verification.target import overridable
 
 if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
@@ -294,30 +293,15 @@ def chosen(out: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> 
     Raises:
         Refused: nothing, or more than one release, is meant; or nobody agreed.
     """
-    named = named_ahead(site, wish.version if agreed else "")
     wish = _named(site, wish)
     reading = Reading.begin(site)  # once nobody chooses any more: it grows old
+    site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     target = find(site, wish)
     wish = proven(out, site, wish)
     plans = plan_ahead(site, target, wish, reading)
     confirm(out, site, target, wish, plans.planned, yes=agreed)
-    verified = verify_ahead(site, target, named, reading)
+    verified = verify_ahead(site, target, reading)
     return Chosen(target, wish, plans, verified, told=not agreed)
-
-
-def named_ahead(site: Site, version: str) -> Verified:
-    """Begin to ask what a person named, over connections that are being opened.
-
-    Args:
-        site: the environment.
-        version: a whole id may be one that answers at 0 % of the traffic.
-    """
-    if len(version) != _WHOLE or not overridable(site.worker):
-        site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
-        return Verified("", started(lambda: False), time.monotonic())
-    target, at = verify.dark(site, version), time.monotonic()
-    verify.look_ahead(site, target, quick=True)
-    return Verified(version, started(partial(verify.at_once, site, target)), at)
 
 
 def _hooks(site: Site) -> Sequence[Change]:
@@ -408,25 +392,26 @@ def plan_ahead(
     return Unlocked(started(lambda: planned(site, target, wish, reading)), reading.at)
 
 
-def verify_ahead(site: Site, target: Record, named: Verified, reading: Reading) -> Verified:
+def verify_ahead(site: Site, target: Record, reading: Reading) -> Verified:
     """Begin to verify a version that is deployed at 0 % already, while the lock is taken.
 
     Args:
         site: the environment.
         target: what is to be live.
-        named: from :func:`named_ahead`.
         reading: from :meth:`Reading.begin`.
     """
-    asked = started(partial(_verified, site, target.version, named, reading))
-    return Verified(target.version, asked, min(named.at, time.monotonic()))
+    at = time.monotonic()
+    return Verified(target.version, started(partial(_verified, site, target.version, reading)), at)
 
 
-def _verified(site: Site, version: str, named: Verified, reading: Reading) -> bool:
+def _verified(site: Site, version: str, reading: Reading) -> bool:
     """Return whether a version at 0 % is good; what is not known to be is verified at its turn."""
     try:
         if reading.deployed.result().get(version) != 0.0:
             return False
-        return named.of(version) or verify.gate(site, verify.dark(site, version), quick=True).ok
+        asked = verify.dark(site, version)
+        verify.look_ahead(site, asked, quick=True)  # for the gate, should it come to that
+        return verify.at_once(site, asked) or verify.gate(site, asked, quick=True).ok
     except DeployError:
         return False
 
