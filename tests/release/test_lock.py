@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from tests.support.waiting import until
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.errors import Locked
 from xswarm_deploy.release import lock, process_identity, records
@@ -97,13 +98,6 @@ def run_out(open_: Open, by: lock.Holder) -> None:
     """Let a lease run out at once."""
     sql = "UPDATE _release_lock SET expires_at = acquired_at WHERE owner = ?"
     assert open_().execute(sql, (by.owner,)).rows_affected == 1
-
-
-def until(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit, "it did not come to pass"
-        time.sleep(0.01)
 
 
 def test_a_dead_owners_lease_expires(open_: Open) -> None:

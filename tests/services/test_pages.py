@@ -13,6 +13,7 @@ import pytest
 import requests
 from responses import matchers
 
+from tests.support.waiting import until
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.services import files as static
 from xswarm_deploy.services.cloudflare import Cloudflare
@@ -94,6 +95,7 @@ def test_a_project_read_ahead_counts_once_and_never_past_a_change(
     )
     for count, change in enumerate(changes, start=2):
         pages.read_ahead("site")
+        until(lambda: asked.call_count == 2 * count - 1)  # noqa: B023 - within this round
         change()
         pages.project("site")
         assert asked.call_count == 2 * count
