@@ -34,7 +34,7 @@ def of_sqlite3(command: str) -> Callable[[Path, Database], str]:
 
     def dump(folder: Path, _remote: Database) -> str:
         file = folder / "made.db"
-        read(CONTENT.read_text(encoding="utf-8"), file)
+        read(CONTENT.read_text(encoding="utf-8"), file).close()  # else Python 3.13 says so
         told = subprocess.run(["sqlite3", file, command], check=True, capture_output=True)
         return told.stdout.decode()
 
