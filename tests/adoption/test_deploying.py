@@ -106,3 +106,11 @@ def test_another_worker_or_file_of_the_scripts_is_told(tmp_path: Path) -> None:
         "package.json's scripts deploy from ./wrangler.prod.jsonc: where that is the live one's,"
         " correct deploy.worker.config in invoke.yaml",
     ]
+
+
+def test_the_table_of_next_js_tags_is_told(tmp_path: Path) -> None:
+    """``opennextjs-cloudflare deploy`` makes it; a release leaves a schema to its migrations."""
+    d1 = [{"binding": "NEXT_TAG_CACHE_D1", "database_name": "tags"}]
+    files = {"wrangler.jsonc": wrangler(d1_databases=d1), **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    assert any("populateCache remote" in line for line in said)

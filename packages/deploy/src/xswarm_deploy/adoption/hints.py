@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from xswarm_deploy.adoption import address, databases, deploying, pipelines, places, tree, workspace
 from xswarm_deploy.adoption.answers import Answers
@@ -11,6 +12,8 @@ from xswarm_deploy.adoption.databases import D1
 from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.errors import typed
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+
+_TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
 def hints(answers: Answers) -> list[str]:
@@ -76,6 +79,12 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
         yield (
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
+        )
+    if any(one.binding == _TAGS for one in found.d1):
+        yield (
+            f"{_TAGS} (D1) keeps Next.js's tags in a table that releases do not make: write its"
+            " CREATE TABLE revalidations into a migration, or once: npx opennextjs-cloudflare"
+            " populateCache remote"
         )
 
 

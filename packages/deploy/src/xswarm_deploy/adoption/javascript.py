@@ -13,6 +13,7 @@ from xswarm_deploy.bundling import node_packages
 
 _OPENNEXT: Final = "@opennextjs/cloudflare"
 _OPENNEXT_BUILD: Final = "opennextjs-cloudflare"
+_PAGES_AS_FILES: Final = "static-assets-incremental-cache"
 _FRAMEWORKS: Final[Mapping[str, str]] = {
     _OPENNEXT: "Next.js (OpenNext)",
     "@astrojs/cloudflare": "Astro",
@@ -70,6 +71,15 @@ def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) ->
         program: the package manager.
     """
     package = node_packages.read(home)
+    parts = [_script(folder, home, content, program)]
+    if parts[0] and _OPENNEXT in _dependencies(package):
+        parts.append(_as_files(home))
+    return " && ".join(filter(None, parts))
+
+
+def _script(folder: Path, home: Path, content: Mapping[str, Any], program: str) -> str:
+    """Return the command that runs the script ``build``, or OpenNext's; empty: none is needed."""
+    package = node_packages.read(home)
     scripts = package.get("scripts") or {}
     if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
@@ -80,6 +90,13 @@ def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) ->
     if not (made or (framework(package) and folder == home)):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
+
+
+def _as_files(home: Path) -> str:
+    """Return what puts OpenNext's pages among the static files, where it keeps them there."""
+    texts = [file.read_text(encoding="utf-8") for file in home.glob("open-next.config.*")]
+    kept = any(_PAGES_AS_FILES in text for text in texts)
+    return f"npx {_OPENNEXT_BUILD} populateCache local" if kept else ""
 
 
 def _after_build(scripts: Mapping[str, Any]) -> list[str]:
