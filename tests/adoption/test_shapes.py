@@ -205,6 +205,17 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
             " && npx opennextjs-cloudflare populateCache local"
         },
     ),
+    "a Pages project that became a Worker": (
+        {
+            "wrangler.jsonc": wrangler(
+                main="functions-worker/index.js", assets={"directory": "./dist"}
+            ),
+            "functions/api/hello.ts": "export const onRequest = () => new Response();",
+            "functions-worker/index.js": "",
+            "package.json": package(build="vite build"),
+        },
+        {"build": "npm run build && npx wrangler pages functions build --outdir functions-worker"},
+    ),
     "TanStack Start": (
         {
             "wrangler.jsonc": wrangler(main="@tanstack/react-start/server-entry"),

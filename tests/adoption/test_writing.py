@@ -113,6 +113,12 @@ def test_what_exists_is_shown_as_a_difference_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "invoke.yaml").read_text().startswith("# ours\n")
 
 
+def test_code_that_is_made_of_a_pages_projects_functions_is_ignored(tmp_path: Path) -> None:
+    assert "functions-worker/" not in writing.gitignore(tmp_path)
+    file(tmp_path, "functions-worker/index.js", "")
+    assert "functions-worker/" in writing.gitignore(tmp_path).splitlines()
+
+
 def test_a_file_that_is_a_link_stays_one_and_nothing_half_written_is_left(tmp_path: Path) -> None:
     target = file(tmp_path, "real/ignored", "a\n")
     (tmp_path / ".gitignore").symlink_to(target)

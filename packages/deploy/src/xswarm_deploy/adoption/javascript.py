@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import tree
+from xswarm_deploy.adoption import from_pages, tree
 from xswarm_deploy.bundling import node_packages
 
 _OPENNEXT: Final = "@opennextjs/cloudflare"
@@ -74,6 +74,7 @@ def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) ->
     parts = [_script(folder, home, content, program)]
     if parts[0] and _OPENNEXT in _dependencies(package):
         parts.append(_as_files(home))
+    parts.append(from_pages.compiling(folder, content) if folder == home else "")
     return " && ".join(filter(None, parts))
 
 
