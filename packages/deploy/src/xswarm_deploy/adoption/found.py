@@ -172,6 +172,7 @@ def _secrets(folder: Path, home: Path, content: Mapping[str, Any]) -> tuple[str,
         examples = [folder / f"{name}.example" for name in dev_vars.DOTENV]
         known = [*dev_vars.read(folder), *_names(examples)]
         named += sources.bindings_read(home, known)
+        named += javascript.configured(node_packages.read(home), known)
     plain = content.get("vars") or {}
     kept = dict.fromkeys(str(name) for name in named if name not in plain)
     return tuple(name for name in kept if not _is_ours(name))

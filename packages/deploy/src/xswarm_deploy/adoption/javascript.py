@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,6 +128,16 @@ def parts(package: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the services whose SDK the Worker depends on, as ``uses`` calls them."""
     named = _dependencies(package)
     return tuple(dict.fromkeys(part for name, part in _PARTS.items() if name in named))
+
+
+def configured(package: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return those of some variables that a framework reads by their names alone.
+
+    Source: Nuxt, Runtime Config: ``NUXT_API_KEY`` is ``runtimeConfig.apiKey``.
+    """
+    if "nuxt" not in _dependencies(package):
+        return []
+    return [n for n in names if n.startswith("NUXT_") and not n.startswith("NUXT_PUBLIC_")]
 
 
 def not_installed(folder: Path, package: Mapping[str, Any]) -> list[str]:
