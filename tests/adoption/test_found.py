@@ -118,7 +118,11 @@ def test_migrations_are_told_apart(tmp_path: Path) -> None:
 def test_secrets_are_named_by_dev_vars_and_by_the_configuration(tmp_path: Path) -> None:
     plain = wrangler(vars={"LOG": "1"}, secrets={"required": ["MAPS"]})
     file(tmp_path, "wrangler.jsonc", plain)
-    file(tmp_path, ".dev.vars", 'apiKey="a b"\nLOG=2\nCLOUDFLARE_API_TOKEN=x\n# no\n')
+    file(
+        tmp_path,
+        ".dev.vars",
+        'apiKey="a b"\nLOG=2\nCLOUDFLARE_API_TOKEN=x\nNEXTJS_ENV=development\n# no\n',
+    )
     file(tmp_path, ".dev.vars.example", "OTHER_KEY=\napiKey=\n")
     assert found_in(tmp_path).secrets == ("MAPS", "apiKey", "OTHER_KEY")
 

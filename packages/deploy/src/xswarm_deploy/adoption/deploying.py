@@ -102,8 +102,13 @@ def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:
 def _deploying(package: Mapping[str, Any]) -> Iterator[str]:
     """Return the names of the scripts that deploy."""
     for name, text in (package.get("scripts") or {}).items():
-        if any(_is_deployment(command) for command in _commands(_words(str(text)))):
+        if deploys(str(text)):
             yield str(name)
+
+
+def deploys(script: str) -> bool:
+    """Return whether a script deploys by wrangler."""
+    return any(_is_deployment(command) for command in _commands(_words(script)))
 
 
 def _running(script: str) -> re.Pattern[str]:

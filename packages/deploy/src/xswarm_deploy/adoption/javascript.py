@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import from_pages, tree
+from xswarm_deploy.adoption import deploying, from_pages, tree
 from xswarm_deploy.bundling import node_packages
 
 _OPENNEXT: Final = "@opennextjs/cloudflare"
@@ -38,6 +38,7 @@ _WRANGLER: Final = re.compile(
 )
 _PAGES: Final = re.compile(r"wrangler pages (?:deploy|publish)(?: +(?!-)[\w./-]+)?")
 _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) run ([\w:.-]+)")
+_BUILDING: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun) run build(?![\w:.-])")
 _OTHERWISE: Final = re.compile(r"migrat|\bwrangler (?!types)|deploy|\btest|lint|check|tsc\b")
 _PARTS: Final[Mapping[str, str]] = {
     "stripe": "stripe",
@@ -91,6 +92,22 @@ def _script(folder: Path, home: Path, content: Mapping[str, Any], program: str) 
     if not (made or (framework(package) and folder == home)):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
+
+
+def build_for(package: Mapping[str, Any], build: str, names: Iterable[str]) -> str:
+    """Return the build of one environment, where a script of its own makes it; empty: none does.
+
+    Args:
+        package: the package.json.
+        build: the build of all others, which runs the script ``build``.
+        names: what the environment is called: ``build:staging`` is staging's.
+    """
+    scripts = package.get("scripts") or {}
+    own = next((f"build:{n}" for n in names if f"build:{n}" in scripts), "")
+    if not own or deploying.deploys(str(scripts[own])):
+        return ""
+    made = _BUILDING.sub(rf"\g<0>{own.removeprefix('build')}", build)
+    return made if made != build else ""
 
 
 def _as_files(home: Path) -> str:
