@@ -15,6 +15,7 @@ from tests.adoption.test_shapes import CODE, answered, repository
 from xswarm_deploy.adoption import deploying, hints
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.bundling.configuration_keys import KEYS
+from xswarm_deploy.errors import typed
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -105,4 +106,57 @@ def test_another_worker_or_file_of_the_scripts_is_told(tmp_path: Path) -> None:
         " correct deploy.worker.name in invoke.yaml",
         "package.json's scripts deploy from ./wrangler.prod.jsonc: where that is the live one's,"
         " correct deploy.worker.config in invoke.yaml",
+    ]
+
+
+def test_the_table_of_next_js_tags_is_told(tmp_path: Path) -> None:
+    """``opennextjs-cloudflare deploy`` makes it; a release leaves a schema to its migrations."""
+    d1 = [{"binding": "NEXT_TAG_CACHE_D1", "database_name": "tags"}]
+    files = {"wrangler.jsonc": wrangler(d1_databases=d1), **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    assert any("populateCache remote" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("script", "line", "told"),
+    [
+        ("vite build && wrangler deploy", "npm run deploy", True),
+        ("opennextjs-cloudflare build && opennextjs-cloudflare deploy", "pnpm run deploy", True),
+        ("wrangler deploy", "pnpm --filter api run deploy", True),
+        ("wrangler deploy", "yarn deploy --env production", True),
+        ("wrangler deploy", "bun run deploy:docs", False),
+        ("wrangler deploy", "true\n  # npm run deploy", False),
+        ("vercel", "npm run deploy", False),
+        ("vercel", "npx opennextjs-cloudflare deploy", True),
+    ],
+)
+def test_a_workflow_that_runs_a_script_which_deploys_is_told(
+    tmp_path: Path, script: str, line: str, told: bool
+) -> None:
+    package = {"scripts": {"deploy": script}}
+    workflow = file(tmp_path, ".github/workflows/ci.yml", f"steps:\n  - run: {line}\n")
+    assert list(deploying.others(tmp_path, package)) == ([workflow] if told else [])
+
+
+def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
+    """As Cloudflare's Vite plugin writes its auxiliaryWorkers."""
+    folder = tmp_path / "shop"
+    other = str(folder / "workers/api/wrangler.jsonc")
+    redirect = {
+        "configPath": "../../dist/shop/wrangler.json",
+        "auxiliaryWorkers": [{"configPath": "../../dist/api/wrangler.json"}],
+    }
+    scripts = {"deploy": "wrangler deploy && wrangler deploy -c dist/api/wrangler.json"}
+    files = {
+        "wrangler.jsonc": wrangler(),
+        "package.json": {"scripts": scripts},
+        ".wrangler/deploy/config.json": redirect,
+        "dist/shop/wrangler.json": wrangler(),
+        "dist/api/wrangler.json": wrangler("api", userConfigPath=other),
+        **CODE,
+    }
+    said = hints.hints(answered(repository(folder, files)))
+    assert [line for line in said if "api" in line] == [
+        "the build makes api, too, which releases of shop leave alone: release it before, by its"
+        f" own (cd workers/api, then {typed('inv init')})"
     ]

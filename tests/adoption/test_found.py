@@ -118,9 +118,37 @@ def test_migrations_are_told_apart(tmp_path: Path) -> None:
 def test_secrets_are_named_by_dev_vars_and_by_the_configuration(tmp_path: Path) -> None:
     plain = wrangler(vars={"LOG": "1"}, secrets={"required": ["MAPS"]})
     file(tmp_path, "wrangler.jsonc", plain)
-    file(tmp_path, ".dev.vars", 'apiKey="a b"\nLOG=2\nCLOUDFLARE_API_TOKEN=x\n# no\n')
+    file(
+        tmp_path,
+        ".dev.vars",
+        'apiKey="a b"\nLOG=2\nCLOUDFLARE_API_TOKEN=x\nNEXTJS_ENV=development\n# no\n',
+    )
     file(tmp_path, ".dev.vars.example", "OTHER_KEY=\napiKey=\n")
     assert found_in(tmp_path).secrets == ("MAPS", "apiKey", "OTHER_KEY")
+
+
+@pytest.mark.parametrize(
+    ("package", "code"),
+    [
+        ("nuxt", {"server/api/a.ts": "useRuntimeConfig(event).apiKey"}),
+        (
+            "astro",
+            {"src/pages/a.astro": "---\nimport { NUXT_API_KEY } from 'astro:env/server';\n---"},
+        ),
+        ("astro", {"src/a.ts": 'getSecret("NUXT_API_KEY")'}),
+        ("astro", {"src/pages/a.astro": "---\nconst key = env.NUXT_API_KEY;\n---"}),
+    ],
+)
+def test_of_dotenv_what_a_framework_hands_to_the_code(
+    tmp_path: Path, package: str, code: dict[str, str]
+) -> None:
+    """Nuxt's runtimeConfig reads NUXT_… by its name; no code names that."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    file(tmp_path, "package.json", {"dependencies": {package: "1"}})
+    file(tmp_path, ".env", "NUXT_API_KEY=a\nNUXT_PUBLIC_SITE=b\nOTHERS=c\n")
+    for name, text in code.items():
+        file(tmp_path, name, text)
+    assert found_in(tmp_path).secrets == ("NUXT_API_KEY",)
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,29 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
         },
         {"build": "npx opennextjs-cloudflare build", "routes": ["/api/hello"]},
     ),
+    "Next.js by OpenNext, its pages among the static files": (
+        {
+            "wrangler.jsonc": wrangler(main=".open-next/worker.js"),
+            "package.json": package("@opennextjs/cloudflare", "next", build="next build"),
+            "open-next.config.ts": 'import cache from "@opennextjs/cloudflare/overrides/'
+            'incremental-cache/static-assets-incremental-cache";',
+        },
+        {
+            "build": "npx opennextjs-cloudflare build"
+            " && npx opennextjs-cloudflare populateCache local"
+        },
+    ),
+    "a Pages project that became a Worker": (
+        {
+            "wrangler.jsonc": wrangler(
+                main="functions-worker/index.js", assets={"directory": "./dist"}
+            ),
+            "functions/api/hello.ts": "export const onRequest = () => new Response();",
+            "functions-worker/index.js": "",
+            "package.json": package(build="vite build"),
+        },
+        {"build": "npm run build && npx wrangler pages functions build --outdir functions-worker"},
+    ),
     "TanStack Start": (
         {
             "wrangler.jsonc": wrangler(main="@tanstack/react-start/server-entry"),

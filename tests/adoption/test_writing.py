@@ -113,6 +113,32 @@ def test_what_exists_is_shown_as_a_difference_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "invoke.yaml").read_text().startswith("# ours\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "builds"),
+    [
+        ("vite build --mode staging", "npm run build:staging"),
+        ("vite build --mode staging && wrangler deploy --env staging", None),
+    ],
+)
+def test_an_environment_with_a_script_of_its_own_is_built_by_it(
+    tmp_path: Path, script: str, builds: str | None
+) -> None:
+    """Unless that one deploys: a release would be overtaken by its own build."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    scripts = {"build": "vite build", "build:staging": script}
+    file(tmp_path, "package.json", {"devDependencies": {"vite": "8"}, "scripts": scripts})
+    file(tmp_path, "node_modules/vite/package.json", {"version": "8.0.0"})
+    block = invoke_file.deploy(answered(tmp_path))
+    assert block["worker"]["build"] == "npm run build"
+    assert block["environments"]["staging"]["worker"].get("build") == builds
+
+
+def test_code_that_is_made_of_a_pages_projects_functions_is_ignored(tmp_path: Path) -> None:
+    assert "functions-worker/" not in writing.gitignore(tmp_path)
+    file(tmp_path, "functions-worker/index.js", "")
+    assert "functions-worker/" in writing.gitignore(tmp_path).splitlines()
+
+
 def test_a_file_that_is_a_link_stays_one_and_nothing_half_written_is_left(tmp_path: Path) -> None:
     target = file(tmp_path, "real/ignored", "a\n")
     (tmp_path / ".gitignore").symlink_to(target)

@@ -117,6 +117,18 @@ def test_a_build_of_another_environment_is_read_by_nobody_and_not_deployed(
     assert wrangler.read(made)["name"] == "shop"
 
 
+def test_a_build_that_copies_the_environments_is_refused_with_the_way_on(
+    chosen: Callable[[str], Settings],
+) -> None:
+    """As Nitro's does. wrangler: "Redirected configurations cannot include environments"."""
+    made = chosen("")
+    write(made.root / "worker" / wrangler.REDIRECT, {"configPath": "../../dist/wrangler.json"})
+    write(made.root / "worker/dist/wrangler.json", {"name": "shop", "env": {"staging": {}}})
+    with pytest.raises(Refused, match="has environments: staging") as refused:
+        wrangler.require_built(made)
+    assert "cloudflare.deployConfig false" in refused.value.remedy
+
+
 @pytest.mark.parametrize("redirect", [{}, {"configPath": "nowhere.json"}])
 def test_what_a_build_made_and_is_gone_is_read_by_nobody_and_not_deployed(
     chosen: Callable[[str], Settings], redirect: dict[str, str]

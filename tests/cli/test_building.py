@@ -60,6 +60,19 @@ def test_the_reason_is_told_and_not_the_stack_of_who_ran_it(tmp_path: Path) -> N
     assert (tmp_path / ".deployments/build.log").read_text() == said
 
 
+def test_a_file_that_is_called_error_is_none(tmp_path: Path) -> None:
+    """As Nuxt's build lists its pages."""
+    listed = (
+        "dist/_nuxt/error-404.Bb87HomL.css 2.42 kB\n.nuxt/error.vue\n" + "dist/x.js 1 kB\n" * 40
+    )
+    (tmp_path / "said").write_text(f"{listed} ERROR  Build failed in 4 ms\nunresolved: x\n")
+    with pytest.raises(StepFailed) as told:
+        building.build("cat said && false", tmp_path, "", tmp_path)
+    assert "error-404" not in told.value.why
+    assert "error.vue" not in told.value.why
+    assert "Build failed in 4 ms" in told.value.why
+
+
 def test_of_a_long_story_the_end_is_told(tmp_path: Path) -> None:
     (tmp_path / "said").write_text("error: first\n" + "line\n" * 100 + "the last words\n")
     with pytest.raises(StepFailed) as told:

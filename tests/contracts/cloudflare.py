@@ -307,6 +307,14 @@ CALLS: Final = (
         API + "kv/subresources/namespaces/methods/delete",
     ),
     Call(
+        "PUT",
+        _NAMESPACES + "/{namespace_id}/bulk",
+        API + "kv/subresources/namespaces/methods/bulk_update",
+        kind="json",
+        body=[{"key": str, "value": str}],
+        reads=("unsuccessful_keys",),
+    ),
+    Call(
         "GET",
         _NAMESPACES + "/{namespace_id}/keys",
         API + "kv/subresources/namespaces/subresources/keys/methods/list",
@@ -487,6 +495,7 @@ CALLS: Final = (
         reads=("name", "location"),
     ),
     Call("DELETE", _BUCKETS + "/{bucket_name}", API + "r2/subresources/buckets/methods/delete"),
+    Call("PUT", _BUCKETS + "/{bucket_name}/objects/{object_key+}", WRANGLER, kind="bytes"),
     # Zones
     Call(
         "GET",

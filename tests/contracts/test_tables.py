@@ -59,7 +59,7 @@ def test_what_wrangler_alone_documents_is_known_to_the_installed_wrangler() -> N
     text = (PROJECT / "node_modules/wrangler/wrangler-dist/cli.js").read_text(encoding="utf-8")
     for call in cloudflare.CALLS:
         if call.source == WRANGLER:
-            parts = [part for part in re.split(r"\{\w+\}", call.path) if len(part) > 1]
+            parts = [part for part in re.split(r"\{\w+\+?\}", call.path) if len(part) > 1]
             assert all(part.strip("/") in text for part in parts), call.path
 
 

@@ -91,6 +91,12 @@ class Answers:
             return str(own.get("name") or f"{self.name}-{part}"), part
         return (self.name, "") if name == PRODUCTION else (f"{self.name}-{name}", "")
 
+    def build(self, name: str) -> str:
+        """Return the build of production or staging alone; empty: it is that of all."""
+        _, part = self.environment(name)
+        names = [part] if part else _NAMES[name][:2]  # a build:dev is another one's
+        return javascript.build_for(self.found.package, self.found.build, names)
+
     @property
     def d1(self) -> databases.D1 | None:
         """Return the releases' database, where the Worker is bound to it."""

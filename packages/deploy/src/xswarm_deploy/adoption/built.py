@@ -78,3 +78,34 @@ def required(folder: Path, build: Build) -> places.Configuration:
         f"there is no {wrangler.REDIRECT}, by which wrangler would find one",
         ways + json.dumps(example),
     )
+
+
+class Other(NamedTuple):
+    """A Worker that a build makes beside the one that is released (Vite's auxiliaryWorkers).
+
+    Args:
+        name: its own.
+        made: its configuration, as the build wrote it.
+        written: as a person wrote it; the same where the build does not say.
+    """
+
+    name: str
+    made: Path
+    written: Path
+
+
+def others(folder: Path) -> list[Other]:
+    """Return the Workers that a build made beside the one of a folder.
+
+    Raises:
+        Refused: one of them cannot be read.
+    """
+    redirect = folder / wrangler.REDIRECT
+    named = wrangler.parsed(redirect).get("auxiliaryWorkers") if redirect.is_file() else None
+    found = []
+    for one in named or ():
+        made = (redirect.parent / str(one["configPath"])).resolve()
+        content = wrangler.parsed(made)
+        written = Path(str(content.get("userConfigPath") or made))
+        found.append(Other(str(content.get("name")), made, written))
+    return found

@@ -59,9 +59,12 @@ _SEVERAL: Final = frozenset(
 """Keys to which a flag adds."""
 _SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
+_PROGRAMS: Final = ("wrangler", "opennextjs-cloudflare")
+_MANAGERS: Final = "npm|pnpm|yarn|bun"
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
-    r"^(?!\s*#).*(?:cloudflare/wrangler-action|\bwrangler(?:@\S+)? (?:deploy|publish)\b)",
+    r"^(?!\s*#).*(?:cloudflare/wrangler-action"
+    r"|\b(?:wrangler|opennextjs-cloudflare)(?:@\S+)? (?:deploy|publish)\b)",
     re.MULTILINE,
 )
 
@@ -82,11 +85,36 @@ def named(package: Mapping[str, Any], flag: str) -> list[str]:
     return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
 
 
-def others(top: Path) -> Iterator[Path]:
-    """Return the workflows that deploy by wrangler: they would put a version past a release."""
+def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:
+    """Return the workflows that deploy by wrangler: they would put a version past a release.
+
+    Args:
+        top: of the checkout.
+        package: the package.json, whose scripts they may run.
+    """
+    patterns = [_DEPLOYS, *map(_running, _deploying(package))]
     for file in sorted((top / ".github/workflows").glob("*.y*ml")):
-        if _DEPLOYS.search(file.read_text(encoding="utf-8", errors="replace")):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if any(pattern.search(text) for pattern in patterns):
             yield file
+
+
+def _deploying(package: Mapping[str, Any]) -> Iterator[str]:
+    """Return the names of the scripts that deploy."""
+    for name, text in (package.get("scripts") or {}).items():
+        if deploys(str(text)):
+            yield str(name)
+
+
+def deploys(script: str) -> bool:
+    """Return whether a script deploys by wrangler."""
+    return any(_is_deployment(command) for command in _commands(_words(script)))
+
+
+def _running(script: str) -> re.Pattern[str]:
+    """Return what finds a line that runs a script, of a package of the workspace, too."""
+    named = rf"(?<![\w:./-]){re.escape(script)}(?![\w:./-])"
+    return re.compile(rf"^(?!\s*#).*\b(?:{_MANAGERS})\b.*{named}", re.MULTILINE)
 
 
 def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -96,16 +124,19 @@ def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_script(text: str) -> Iterator[tuple[str, str]]:
     """Return the flags that a script gives ``wrangler deploy``, each with its value."""
-    try:
-        words = shlex.split(text)
-    except ValueError:  # a quote that does not end: a shell would not take it either
-        return
-    for command in _commands(words):
+    for command in _commands(_words(text)):
         if _is_deployment(command):
             for word, after in pairwise([*command, "-"]):
                 if word.startswith("-"):
                     flag, _, value = word.partition("=")
                     yield _name(flag), value or ("" if after.startswith("-") else after)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote that does not end: a shell would not take it either
+        return []
 
 
 def _commands(words: Iterable[str]) -> Iterator[list[str]]:
@@ -120,7 +151,7 @@ def _commands(words: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _is_deployment(command: list[str]) -> bool:
-    return any(a.partition("@")[0] == "wrangler" and b in _VERBS for a, b in pairwise(command))
+    return any(a.partition("@")[0] in _PROGRAMS and b in _VERBS for a, b in pairwise(command))
 
 
 def _name(word: str) -> str:

@@ -19,6 +19,8 @@ from xswarm_deploy.verification import sources
 
 GITHUB: Final = "github"
 GITLAB: Final = "gitlab"
+_OF_DEVELOPMENT: Final = frozenset({"NEXTJS_ENV", "NODE_ENV"})
+"""Names in .dev.vars that say it is development here: no secrets, and no Worker needs them live."""
 _MAINS: Final = ("src/index.ts", "src/index.js", "src/worker.ts", "src/entry.py", "index.js")
 
 
@@ -172,9 +174,10 @@ def _secrets(folder: Path, home: Path, content: Mapping[str, Any]) -> tuple[str,
         examples = [folder / f"{name}.example" for name in dev_vars.DOTENV]
         known = [*dev_vars.read(folder), *_names(examples)]
         named += sources.bindings_read(home, known)
+        named += javascript.configured(node_packages.read(home), known)
     plain = content.get("vars") or {}
     kept = dict.fromkeys(str(name) for name in named if name not in plain)
-    return tuple(name for name in kept if not _is_ours(name))
+    return tuple(name for name in kept if not (_is_ours(name) or name in _OF_DEVELOPMENT))
 
 
 def _names(files: Iterable[Path]) -> Iterator[str]:

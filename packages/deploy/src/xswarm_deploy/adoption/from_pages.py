@@ -13,7 +13,9 @@ from typing import Any, Final
 from xswarm_deploy.adoption import places
 from xswarm_deploy.bundling import programs
 
-_FUNCTIONS: Final = "functions-worker"
+FUNCTIONS: Final = "functions-worker"
+"""The folder of the code that is made of a project's functions."""
+COMPILE: Final = f"npx wrangler pages functions build --outdir {FUNCTIONS}"
 _OUTPUT: Final = "pages_build_output_dir"
 _USUAL: Final = ("dist", "public", "build", "out")
 
@@ -28,7 +30,7 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
     """
     directory = directory or _there(folder)
     main, assets = _parts(folder, directory)
-    command = f"npx wrangler pages functions build --outdir {_FUNCTIONS}, " if main else ""
+    command = f"{COMPILE}, " if main else ""
     if written is None:
         name, date = places.slug(folder.name), programs.newest_date()
         made = {"name": name, "compatibility_date": date, **main, "assets": assets}
@@ -37,6 +39,17 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
     return (
         f"make a Worker of it: {command}and in {written.name} write in place of {_OUTPUT}: {lines}"
     )
+
+
+def compiling(folder: Path, content: Mapping[str, Any]) -> str:
+    """Return the command that makes the Worker of its functions anew; empty: it is not made so.
+
+    Args:
+        folder: of the configuration.
+        content: what it says.
+    """
+    made = Path(str(content.get("main") or "")) == Path(FUNCTIONS) / "index.js"
+    return COMPILE if made and (folder / "functions").is_dir() else ""
 
 
 def _there(folder: Path) -> str:
@@ -48,7 +61,7 @@ def _parts(folder: Path, directory: str) -> tuple[dict[str, str], dict[str, Any]
     if not (folder / "functions").is_dir():
         return {}, {"directory": directory}
     assets = {"directory": directory, "binding": "ASSETS"}  # a function that hands on asks for it
-    return {"main": f"{_FUNCTIONS}/index.js"}, {
+    return {"main": f"{FUNCTIONS}/index.js"}, {
         **assets,
         "run_worker_first": _first(folder / directory),
     }

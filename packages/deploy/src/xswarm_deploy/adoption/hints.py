@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from xswarm_deploy.adoption import address, databases, deploying, pipelines, places, tree, workspace
+from xswarm_deploy.adoption import (
+    address,
+    built,
+    databases,
+    deploying,
+    pipelines,
+    places,
+    tree,
+    workspace,
+)
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
 from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.errors import typed
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+
+_TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
 def hints(answers: Answers) -> list[str]:
@@ -77,6 +89,18 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
         )
+    for other in built.others(found.config.parent):
+        place = relative(other.written.parent, found.folder)
+        yield (
+            f"the build makes {other.name}, too, which releases of {answers.name} leave alone:"
+            f" release it before, by its own (cd {place}, then {typed('inv init')})"
+        )
+    if any(one.binding == _TAGS for one in found.d1):
+        yield (
+            f"{_TAGS} (D1) keeps Next.js's tags in a table that releases do not make: write its"
+            " CREATE TABLE revalidations into a migration, or once: npx opennextjs-cloudflare"
+            " populateCache remote"
+        )
 
 
 def _of_deployments(answers: Answers) -> Iterator[str]:
@@ -89,8 +113,9 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 f"package.json's scripts deploy the Worker {name} (--name): where that is the live"
                 " one, correct deploy.worker.name in invoke.yaml"
             )
+    ours = {found.config.resolve(), *(other.made for other in built.others(found.config.parent))}
     for config in deploying.named(found.package, "config"):
-        if (found.home / config).resolve() != found.config.resolve():
+        if (found.home / config).resolve() not in ours:
             yield (
                 f"package.json's scripts deploy from {config}: where that is the live one's,"
                 " correct deploy.worker.config in invoke.yaml"
@@ -108,7 +133,7 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
     own = found.top / pipelines.GITLAB_FILE
     if answers.ci == GITLAB and own.is_file() and not pipelines.is_ours(own):
         yield f"{own.name} is yours, and stays: include the pipeline there (how-to, pipelines)"
-    for file in deploying.others(found.top):
+    for file in deploying.others(found.top, found.package):
         yield (
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"
             " version of its own live past every release"

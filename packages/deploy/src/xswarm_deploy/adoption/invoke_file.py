@@ -69,7 +69,11 @@ def ended(text: str) -> str:
 
 def _own_worker(answers: Answers, environment: str) -> dict[str, str]:
     name, part = answers.environment(environment)
-    return {"name": "" if name == answers.name else name, "environment": part}
+    return {
+        "name": "" if name == answers.name else name,
+        "environment": part,
+        "build": answers.build(environment),
+    }
 
 
 def _routes(routes: Mapping[str, int]) -> list[dict[str, Any]]:

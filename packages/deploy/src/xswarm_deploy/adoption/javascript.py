@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import tree
+from xswarm_deploy.adoption import deploying, from_pages, tree
 from xswarm_deploy.bundling import node_packages
 
 _OPENNEXT: Final = "@opennextjs/cloudflare"
 _OPENNEXT_BUILD: Final = "opennextjs-cloudflare"
+_PAGES_AS_FILES: Final = "static-assets-incremental-cache"
 _FRAMEWORKS: Final[Mapping[str, str]] = {
     _OPENNEXT: "Next.js (OpenNext)",
     "@astrojs/cloudflare": "Astro",
@@ -37,6 +38,7 @@ _WRANGLER: Final = re.compile(
 )
 _PAGES: Final = re.compile(r"wrangler pages (?:deploy|publish)(?: +(?!-)[\w./-]+)?")
 _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) run ([\w:.-]+)")
+_BUILDING: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun) run build(?![\w:.-])")
 _OTHERWISE: Final = re.compile(r"migrat|\bwrangler (?!types)|deploy|\btest|lint|check|tsc\b")
 _PARTS: Final[Mapping[str, str]] = {
     "stripe": "stripe",
@@ -70,6 +72,16 @@ def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) ->
         program: the package manager.
     """
     package = node_packages.read(home)
+    parts = [_script(folder, home, content, program)]
+    if parts[0] and _OPENNEXT in _dependencies(package):
+        parts.append(_as_files(home))
+    parts.append(from_pages.compiling(folder, content) if folder == home else "")
+    return " && ".join(filter(None, parts))
+
+
+def _script(folder: Path, home: Path, content: Mapping[str, Any], program: str) -> str:
+    """Return the command that runs the script ``build``, or OpenNext's; empty: none is needed."""
+    package = node_packages.read(home)
     scripts = package.get("scripts") or {}
     if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
@@ -80,6 +92,29 @@ def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) ->
     if not (made or (framework(package) and folder == home)):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
+
+
+def build_for(package: Mapping[str, Any], build: str, names: Iterable[str]) -> str:
+    """Return the build of one environment, where a script of its own makes it; empty: none does.
+
+    Args:
+        package: the package.json.
+        build: the build of all others, which runs the script ``build``.
+        names: what the environment is called: ``build:staging`` is staging's.
+    """
+    scripts = package.get("scripts") or {}
+    own = next((f"build:{n}" for n in names if f"build:{n}" in scripts), "")
+    if not own or deploying.deploys(str(scripts[own])):
+        return ""
+    made = _BUILDING.sub(rf"\g<0>{own.removeprefix('build')}", build)
+    return made if made != build else ""
+
+
+def _as_files(home: Path) -> str:
+    """Return what puts OpenNext's pages among the static files, where it keeps them there."""
+    texts = [file.read_text(encoding="utf-8") for file in home.glob("open-next.config.*")]
+    kept = any(_PAGES_AS_FILES in text for text in texts)
+    return f"npx {_OPENNEXT_BUILD} populateCache local" if kept else ""
 
 
 def _after_build(scripts: Mapping[str, Any]) -> list[str]:
@@ -110,6 +145,16 @@ def parts(package: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the services whose SDK the Worker depends on, as ``uses`` calls them."""
     named = _dependencies(package)
     return tuple(dict.fromkeys(part for name, part in _PARTS.items() if name in named))
+
+
+def configured(package: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return those of some variables that a framework reads by their names alone.
+
+    Source: Nuxt, Runtime Config: ``NUXT_API_KEY`` is ``runtimeConfig.apiKey``.
+    """
+    if "nuxt" not in _dependencies(package):
+        return []
+    return [n for n in names if n.startswith("NUXT_") and not n.startswith("NUXT_PUBLIC_")]
 
 
 def not_installed(folder: Path, package: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import texts
-from xswarm_deploy.adoption import address, databases, environment_files, invoke_file, pipelines
+from xswarm_deploy.adoption import (
+    address,
+    databases,
+    environment_files,
+    from_pages,
+    invoke_file,
+    pipelines,
+)
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
@@ -87,7 +94,8 @@ def gitignore(root: Path) -> str:
     file = root / ".gitignore"
     before = texts.read(file) if file.is_file() else ""
     there = {line.strip().lstrip("/") for line in before.splitlines()}
-    missing = [line for line in IGNORED if line not in there]
+    compiled = [f"{from_pages.FUNCTIONS}/"] if (root / from_pages.FUNCTIONS).is_dir() else []
+    missing = [line for line in (*IGNORED, *compiled) if line not in there]
     if not missing:
         return before
     block = "\n".join(["# xswarm: what is made at run time, and secrets", *missing, ""])

@@ -239,10 +239,11 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     given = handed_on.environment() | _compiled(settings) | environment(folder) | path
     ended = run(command, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
+        named = "" if built else f" --config {config.name}"
         raise Refused(
             "wrangler does not accept the Worker",
             _verdict(ended.stdout, ended.stderr),
-            f"fix it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
+            f"fix it; to see all: npx wrangler versions upload --dry-run{named}",
         )
     return outfile.read_bytes()
 

@@ -87,6 +87,7 @@ def require_built(settings: Settings) -> None:
         Refused: with what to type.
     """
     chosen, built = settings.project.worker.environment, made(settings)
+    _require_single(built)
     target = _target(built) if built else chosen
     if built and target != chosen:
         how = f"build it again with CLOUDFLARE_ENV={chosen}" if chosen else "build it again"
@@ -94,6 +95,18 @@ def require_built(settings: Settings) -> None:
             f"the Worker was built for {_named(target)}, and {_named(chosen)} is to be deployed",
             f"{built.name} was made by a build, which chooses the environment",
             how if settings.project.worker.build else f"{how}, or name the build: {_BUILD}",
+        )
+
+
+def _require_single(built: Path | None) -> None:
+    """Refuse a built configuration of several environments, as wrangler does; Nitro copies them."""
+    parts = sorted(_environments(parsed(built))) if built else []
+    if built and parts:
+        raise Refused(
+            f"{built.name} was made by the build, and has environments: {', '.join(parts)}",
+            "wrangler takes a built configuration for one environment alone",
+            "let the build write none (of Nuxt and Nitro: cloudflare.deployConfig false), with"
+            " its output as main and assets in the file that is written; or take env out of that",
         )
 
 

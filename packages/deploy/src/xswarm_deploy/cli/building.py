@@ -21,7 +21,10 @@ _FIRST: Final = 8  # lines of a build that failed, from the first that names an 
 _LAST: Final = 12
 _FRAME: Final = re.compile(r"^\s+at .*[\d>)]$|^\s*$")
 _WRONG: Final = re.compile(
-    r"(?<!\b0 )\b(?:errors?|failed)\b|: (?:command )?not found$|\bCannot find\b", re.IGNORECASE
+    # not a file of that name, such as a page's: error-404.css
+    r"(?<!\b0 )(?<![-./\w])(?:errors?|failed)\b(?![-./]\w)|Error:"
+    r"|: (?:command )?not found$|\bCannot find\b",
+    re.IGNORECASE,
 )
 _built: set[tuple[Path, str]] = set()
 

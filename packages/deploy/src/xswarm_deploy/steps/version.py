@@ -19,6 +19,7 @@ from xswarm_deploy.steps import (
     assets,
     durable_objects,
     fingerprints,
+    next_cache,
     resources,
     traffic,
     triggers,
@@ -65,6 +66,7 @@ def prepared(site: Site, split: Split | None = None) -> Upload:
         upload = upload.with_inherited(taken, live)
         missing -= set(version.secret_names)
     _require_resolved(site, upload, missing)
+    next_cache.fill(site, upload)
     return upload
 
 

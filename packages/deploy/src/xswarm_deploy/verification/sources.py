@@ -19,6 +19,8 @@ from xswarm_deploy.verification import file_routes, mounts
 from xswarm_monitoring.redaction import mask_path
 
 SUFFIXES: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx", ".py"})
+_COMPONENTS: Final = frozenset({".astro", ".vue", ".svelte"})
+"""Of these only the variables are looked for; routes that they are, are files."""
 _SKIPPED: Final = frozenset(
     {"node_modules", "python_modules", "dist", "build", "test", "tests", "__tests__", "__pycache__"}
 )
@@ -38,6 +40,9 @@ _ROUTE: Final = re.compile(
 _COMPARED: Final = re.compile(rf"""\b(?:path(?:name)?\s*===?|case)\s*{_QUOTED}""")
 _BINDING: Final = re.compile(
     r"""(?<!\bimport\.meta\.)\benv\s*(?:\?\.|\.|\[\s*['"])\s*(\w+)|\{([^{}]*)\}\s*=\s*(?:\w+\.)*env\b"""
+)
+_ASTRO: Final = re.compile(
+    r"""\bimport\s*\{([^{}]*)\}\s*from\s*['"]astro:env/server['"]|\bgetSecret\(\s*['"](\w+)"""
 )
 _WORD: Final = re.compile(r"\w+")
 _PUBLIC: Final = ("PUBLIC_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "VITE_", "NODE_ENV")
@@ -91,16 +96,23 @@ def in_code(root: Path, folder: Path) -> Iterator[Found]:
 def bindings_read(folder: Path, names: Iterable[str]) -> list[str]:
     """Return those of some names that a Worker's code reads of its environment (``env.NAME``).
 
+    In Astro's code they may be imported from ``astro:env/server``, too.
+
     Args:
         folder: of the Worker's code.
         names: of variables.
     """
     texts = [
         file.read_text(encoding="utf-8", errors="replace")
-        for file in islice(sorted(_sources(folder)), _MOST_FILES)
+        for file in islice(sorted(_sources(folder, SUFFIXES | _COMPONENTS)), _MOST_FILES)
         if file.stat().st_size <= _LARGEST
     ]
-    found = (match[1] or match[2] for text in texts for match in _BINDING.finditer(text))
+    found = (
+        match[1] or match[2]
+        for text in texts
+        for pattern in (_BINDING, _ASTRO)
+        for match in pattern.finditer(text)
+    )
     read = {name for each in found for name in _WORD.findall(each)}
     return [n for n in dict.fromkeys(names) if n in read and not n.startswith(_PUBLIC)]
 
@@ -189,13 +201,13 @@ def in_titles(titles: Iterable[str]) -> Iterator[Found]:
             yield Found(method, mask_path(urlsplit(url).path or "/"), "traffic")
 
 
-def _sources(folder: Path) -> Iterator[Path]:
+def _sources(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.name.startswith(".") or entry.name in _SKIPPED or entry.is_symlink():
             continue
         if entry.is_dir():
-            yield from _sources(entry)
-        elif entry.suffix in SUFFIXES and ".test." not in entry.name and ".spec." not in entry.name:
+            yield from _sources(entry, suffixes)
+        elif entry.suffix in suffixes and ".test." not in entry.name and ".spec." not in entry.name:
             yield entry
 
 

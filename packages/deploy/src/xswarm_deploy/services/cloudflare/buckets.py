@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
+from urllib.parse import quote
 
 from xswarm_deploy.services.cloudflare.client import (
     Client,
@@ -67,6 +68,19 @@ class Buckets(Client):
         """
         path, headers = f"{self._account}/r2/buckets/{quoted(name)}", _within(jurisdiction)
         unless_missing(lambda: self.http.delete(path, headers=headers), {BUCKET_MISSING})
+
+    def put_object(self, bucket: str, key: str, content: bytes, jurisdiction: str = "") -> None:
+        """Write an object, as ``wrangler r2 object put`` does.
+
+        Args:
+            bucket: its name.
+            key: of the object.
+            content: its bytes.
+            jurisdiction: of the bucket; empty: none.
+        """
+        path = f"{self._account}/r2/buckets/{quoted(bucket)}/objects/{quote(key)}"
+        headers = {"Content-Type": "application/octet-stream", **_within(jurisdiction)}
+        self.http.put(path, body=content, headers=headers)
 
 
 def _within(jurisdiction: str) -> dict[str, str]:

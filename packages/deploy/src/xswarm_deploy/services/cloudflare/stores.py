@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypedDict
 
 from xswarm_deploy.services.cloudflare.accounts import Accounts
 from xswarm_deploy.services.cloudflare.client import Identified, Named, quoted
+from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
@@ -16,6 +18,10 @@ DATABASE_MISSING: Final = "7404"
 
 class _Namespace(Identified):
     title: str
+
+
+class _Written(Wire):
+    unsuccessful_keys: tuple[str, ...] = ()
 
 
 class _Database(Wire):
@@ -50,6 +56,23 @@ class Stores(Accounts):
         """Return whether a KV namespace has no key."""
         path = f"{self._namespaces}/{quoted(namespace)}/keys"
         return not self._get(path, list[object], {"limit": 10})
+
+    def put_kv(self, namespace: str, values: Mapping[str, str]) -> None:
+        """Write values, at most 10,000 with 100 MB; those that are there are replaced.
+
+        Args:
+            namespace: its id.
+            values: key → value.
+
+        Raises:
+            ServiceError: it was refused, or some were not written.
+        """
+        path = f"{self._namespaces}/{quoted(namespace)}/bulk"
+        pairs = [{"key": key, "value": value} for key, value in values.items()]
+        reply = self.http.put(path, json=pairs)
+        left = unwrap(reply, _Written).unsuccessful_keys
+        if left:
+            raise reply.unexpected(f"{len(left)} of {len(pairs)} values were not written")
 
     def delete_kv_namespace(self, namespace: str) -> None:
         """Delete a KV namespace, with all keys; one that is not there is deleted already."""
