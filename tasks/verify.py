@@ -17,11 +17,13 @@ from xswarm_deploy.model import junit as suite
 from xswarm_deploy.model.report import UNPROVEN, UNTOLD, Report
 from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.release.current import current
+from xswarm_deploy.services import access
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.verification import verify as step
 from xswarm_deploy.verification.suggest import suggestions
 
+_LIMITED = "the Worker limits its callers"
 _AGAIN = "wait, then: inv verify"
 
 
@@ -69,7 +71,9 @@ def verify(
         unproven = [f.remedy for f in found.untold if f.evidence.startswith(UNPROVEN)]
         if unproven:
             raise Unavailable("nothing proves which version answers", why, unproven[0])
-        raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
+        walled = any(finding.remedy == access.REMEDY for finding in found.untold)
+        by, remedy = (access.WALLED, access.REMEDY) if walled else (_LIMITED, _AGAIN)
+        raise Unavailable(f"not all could be verified: {by}", why, remedy)
 
 
 @task(

@@ -108,6 +108,10 @@ SHOWN_BY = {
     "steps/test_backup.py::test_a_signed_one_is_believed_and_another_doubted_or_refused": (
         "BACKUP_SIGNING_KEY",
     ),
+    "verification/test_access.py::test_a_service_token_passes_it": (
+        "ACCESS_CLIENT_ID",
+        "ACCESS_CLIENT_SECRET",
+    ),
     "release/test_seal.py::test_a_trail_of_an_earlier_version_goes_on_with_a_key": (
         "AUDIT_SIGNING_KEY",
     ),

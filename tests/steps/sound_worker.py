@@ -17,6 +17,12 @@ from typing import Any
 
 ALLOWED = "https://xswarm.test"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+CLIENT = "88bf3b6d86161464f6509f7219099e57.access"
+LOGIN = "https://team.cloudflareaccess.com/cdn-cgi/access/login/xswarm.test?kid=1"
+GUARDS = {
+    "access": (302, "", {"Location": LOGIN}),
+    "challenge": (403, "<title>Just a moment...</title>", {"cf-mitigated": "challenge"}),
+}
 PAGES = {
     "/": '<html><link rel="stylesheet" href="/styles.css"><a href="pricing?a=1#top">Pricing</a>'
     '<a href="https://elsewhere.test/x">x</a><a href="mailto:a@b.test">mail</a>'
@@ -36,6 +42,7 @@ class SoundWorker:
         bad: names of defects, as the handlers below ask for them.
         answers: path → answers given one after the other, the last one for ever.
         delay: seconds each answer of ``/health`` takes, by version.
+        guard: what of Cloudflare's stands before it, ``access`` or ``challenge``; empty: nothing.
     """
 
     bad: set[str] = field(default_factory=set)
@@ -45,6 +52,7 @@ class SoundWorker:
     asked: list[str] = field(default_factory=list)
     key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     url: str = ""
+    guard: str = ""
 
     def token(self, email: str) -> str:
         head = _encoded({"alg": "HS256"}) + "." + _encoded({"sub": email})
@@ -82,7 +90,9 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length).decode()
         self.worker.asked.append(f"{self.command} {self.path}")
-        if self.headers.get("Host", "").startswith("localhost"):
+        if self.worker.guard and self.headers.get("CF-Access-Client-Id") != CLIENT:
+            self._send(*GUARDS[self.worker.guard])
+        elif self.headers.get("Host", "").startswith("localhost"):
             self._page()
         elif self.path in self.worker.answers:
             self._scripted(self.worker.answers[self.path])

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.twin.cloudflare.stand_in import Api
-from xswarm_twin.edge.tails import Invocation
+from xswarm_twin.edge.tails import Invocation, Tail, Tails
 from xswarm_twin.model import WorkerVersion
 
 AT = "A/workers/scripts/shop/tails"
@@ -81,6 +81,15 @@ def test_each_filter(api: Api, wanted: dict[str, Any], heard: bool) -> None:
 def test_what_is_no_filter_is_refused(api: Api, wanted: dict[str, Any]) -> None:
     api.worker()
     assert api.refused("POST", AT, json={"filters": [wanted]})[0] == 400
+
+
+def test_a_tail_that_nobody_ended_is_forgotten_once_it_has_expired() -> None:
+    tails = Tails()
+    old = Tail("shop", (), expires=time.time() - 1)
+    tails.add(old)
+    tails.add(Tail("shop", ()))
+    assert old not in tails.of("shop")
+    assert len(tails.of("shop")) == 1
 
 
 def test_no_worker_has_no_tail(api: Api) -> None:

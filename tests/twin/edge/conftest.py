@@ -91,7 +91,7 @@ class Workshop:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return Module(name, _TYPES.get(Path(name).suffix, "application/octet-stream"), path)
+        return Module(name, _TYPES.get(Path(name).suffix, "application/octet-stream"), folder)
 
 
 @dataclass

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,28 @@ BINDINGS = (
     {"type": "json", "name": "JSON_VALUE", "json": {"a": [1, None]}},
     {"type": "version_metadata", "name": "VERSION"},
 )
+
+
+def test_versions_that_are_gone_are_kept_by_nobody(play: Any, workshop: Any) -> None:
+    """A version of hundreds of modules once stayed in a cache, as long as the twin ran."""
+
+    async def scene(stage: Any) -> None:
+        kept = []
+        for _ in range(2):
+            version = workshop.version({"entry.py": ECHO, **HELPER}, bindings=BINDINGS)
+            await stage.edge.validate(version)
+            await stage.text(await stage.serve(version) + "/nothing")
+            kept.append(weakref.ref(version))
+            del version
+        assert all(one() for one in kept), "both can be deployed"
+        await stage.edge.remove("shop")
+        until = time.monotonic() + 20
+        while any(one() for one in kept) and time.monotonic() < until:
+            await asyncio.sleep(0.05)  # processes end in their own time
+            gc.collect()
+        assert [one() for one in kept] == [None, None]
+
+    play(scene)
 
 
 def test_an_asgi_application_is_served(play: Any, workshop: Any) -> None:

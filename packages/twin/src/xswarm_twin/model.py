@@ -16,13 +16,21 @@ class ClassMissing(ScriptInvalid):
     """A class of Durable Objects is not among what the script exports; the text is its name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Module:
-    """One module of an upload: its name and media type as uploaded, its bytes on disk."""
+    """One module of an upload: its name and media type as uploaded, its bytes in a folder.
+
+    Small on purpose: a Python Worker has hundreds, and a hundred versions of it are known.
+    """
 
     name: str
     media_type: str
-    path: Path
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Return the file of its bytes."""
+        return self.folder / self.name
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ class Finding(NamedTuple):
     milliseconds: float = 0.0
 
 
+UNPROVEN: Final = "unproven"
+"""Begins the evidence of a version that nothing shows to be the one that answers."""
+UNTOLD: Final = "untold"
+"""The fact of a release that says what its last verification could not tell."""
+LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
+
+
 class Limited(Exception):
     """A probe could not look: the Worker sends its callers away for asking too often (429).
 
@@ -47,14 +54,12 @@ class Limited(Exception):
 
     Args:
         evidence: what was answered.
+        remedy: what to do.
     """
 
-
-UNPROVEN: Final = "unproven"
-"""Begins the evidence of a version that nothing shows to be the one that answers."""
-UNTOLD: Final = "untold"
-"""The fact of a release that says what its last verification could not tell."""
-LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
+    def __init__(self, evidence: str, remedy: str = LIMITED_REMEDY) -> None:
+        super().__init__(evidence)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def run_probes(title: str, probes: Sequence[Probe], threads: int = THREADS) -> R
 
 def not_told(name: str, group: str, limited: Limited) -> Finding:
     """Return the finding of a probe that the Worker's rate limit sent away."""
-    return Finding(name, group, "unknown", True, str(limited), LIMITED_REMEDY)
+    return Finding(name, group, "unknown", True, str(limited), limited.remedy)
 
 
 def _looked(probe: Probe) -> Sequence[Finding]:

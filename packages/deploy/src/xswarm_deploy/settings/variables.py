@@ -375,6 +375,20 @@ def _cloudflare() -> Iterator[Variable]:
         example=_same("your_account_id"),
     )
     yield Variable(
+        "ACCESS_CLIENT_ID",
+        group,
+        "Id of a service token, where Cloudflare Access guards what is verified; else empty.",
+        secret=True,
+        pattern=r"[\w.-]{8,}",
+    )
+    yield Variable(
+        "ACCESS_CLIENT_SECRET",
+        group,
+        "Its secret; both go with each request of verification, to no other host.",
+        secret=True,
+        pattern=r"[\w-]{8,}",
+    )
+    yield Variable(
         "S3_ACCESS_KEY_ID",
         group,
         "R2 access key (R2: Manage API tokens).",

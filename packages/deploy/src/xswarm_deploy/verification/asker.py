@@ -15,7 +15,7 @@ from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services import pace, probe_header
+from xswarm_deploy.services import access, pace, probe_header
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import Target
 from xswarm_monitoring.probe_header import EXEMPT, LIMITED, VERSION, ProbedRequest
@@ -80,6 +80,11 @@ class Answer:
         """Return the body's JSON object; empty where it is none."""
         return self.content if isinstance(self.content, dict) else {}
 
+    @cached_property
+    def wall(self) -> str:
+        """Return what of Cloudflare's own answered in the Worker's place; empty: nothing."""
+        return access.wall(self.status, self.headers)
+
     @property
     def version(self) -> str:
         """Return the version that it names, in a header or in its JSON; empty: it names none."""
@@ -142,7 +147,8 @@ class Asker:
             retry: how often a transient error is asked again.
 
         Raises:
-            Limited: the Worker's rate limit sends this client away, for longer than is waited.
+            Limited: the Worker's rate limit sends this client away, for longer than is waited; or
+                something of Cloudflare's own answers in its place.
         """
         for attempt in range(retry + 1):
             answer = self._in_pace(ask, wrong)
@@ -157,6 +163,8 @@ class Asker:
         patient_until = time.monotonic() + LIMIT_PATIENCE
         while True:
             answer = self.once(ask)
+            if answer.wall and wrong(answer):
+                raise Limited(f"{answer.wall} answers {ask.path}", access.REMEDY)
             if answer.status != pace.TOO_MANY or not wrong(answer):
                 return answer
             seconds = pace.pause(answer.status, answer.headers, time.time())
@@ -188,6 +196,7 @@ class Asker:
 
     def _headers(self, ask: Ask, url: str) -> dict[str, str]:
         headers = {} if ask.site else {**self.target.sent, **self._mark(ask, url)}
+        headers |= access.headers(self.site.settings)
         if ask.body:
             is_json = ask.body.lstrip().startswith(("{", "["))
             headers["Content-Type"] = "application/json" if is_json else FORM
@@ -215,9 +224,11 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
     """Return what is wrong with an answer's status; empty: nothing."""
     if answer.status == 0:
         return f"no answer ({answer.text})"
+    few = len(expected) < 10
+    if answer.wall == access.CHALLENGE or (answer.wall and not few):
+        return f"{answer.wall} answers in the Worker's place"
     if answer.status in expected:
         return ""
-    few = len(expected) < 10
     wanted = " or ".join(map(str, expected)) if few else f"{expected[0]} to {expected[-1]}"
     return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
 

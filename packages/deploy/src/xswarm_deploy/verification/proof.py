@@ -24,6 +24,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.split import met
+from xswarm_deploy.services import access
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.site import Site
@@ -43,6 +44,7 @@ _NOWHERE: Final = f"/.well-known/{_LAST}"
 _PATHS: Final = 3  # routes of invoke.yaml that are asked who answers
 _FILES: Final = 20  # files that are compared
 _ASK_CODE: Final = "inv verify.suggest names routes of the code, for deploy.verify.routes"
+_NOTHING: Final = "its preview host answers as one where nothing is deployed"
 _CHANGING: Final = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
@@ -310,22 +312,28 @@ def _at_its_own(asker: Asker) -> Proof:
     """
     deadline, expected = time.monotonic() + version.patience(asker), (asker.target.version,)
     nothing = asker.at(_nowhere(asker.target))
-    while _is_nothing(asker, nothing):
-        if time.monotonic() >= deadline:
-            wrong = "its preview host answers as one where nothing is deployed"
+    while wrong := _nobody(asker, nothing):
+        if wrong != _NOTHING or time.monotonic() >= deadline:
             return Proof(asker, "none", expected, wrong)
         time.sleep(PAUSE)
     return Proof(_sure(asker), "preview", expected)
 
 
-def _is_nothing(asker: Asker, nothing: Asker) -> bool:
-    """Return whether a refusal or an error is what an address without a version answers, too."""
+def _nobody(asker: Asker, nothing: Asker) -> str:
+    """Return why no version answers; empty: one does.
+
+    A refusal or an error may be what an address without a version answers, too; a login or a
+    challenge is Cloudflare's own.
+    """
     ask = Ask(_paths(asker)[0])
     answer = asker.once(ask)
+    if answer.wall:
+        return f"{answer.wall} answers at its preview host ({access.REMEDY})"
     if 0 < answer.status < 400:
-        return False
+        return ""
     other = nothing.once(ask)
-    return 0 in (answer.status, other.status) or _alike(answer, other)
+    same = 0 in (answer.status, other.status) or _alike(answer, other)
+    return _NOTHING if same else ""
 
 
 def _alike(one: Answer, other: Answer) -> bool:

@@ -22,6 +22,7 @@ from xswarm_deploy.model.report import (
     Report,
     run_probes,
 )
+from xswarm_deploy.services import access
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import (
     OVERRIDE,
@@ -143,6 +144,11 @@ def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
     if unproven:
         return CheckFailed(f"nothing proves that version {named} answers", why, unproven[0])
     again = site.deploy_command if target.unseen else "inv verify"
+    walled = [f.remedy for f in report.untold if f.remedy == access.REMEDY]
+    if walled:
+        return CheckFailed(
+            f"version {named} could not be verified: {access.WALLED}", why, walled[0]
+        )
     return CheckFailed(
         f"version {named} could not be verified: the Worker limits its callers (429)",
         why,

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services import probe_header
+from xswarm_deploy.services import access, probe_header
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.pace import TOO_MANY
 from xswarm_deploy.services.reply import Reply
@@ -192,7 +192,13 @@ def delivered(http: Http, delivery: Delivery) -> Finding:
     )
     if reply.status == TOO_MANY:
         raise Limited(f"429 from POST {delivery.path}: the Worker limits its callers")
+    if standing := access.wall(reply.status, reply.headers):
+        told = f"{standing} answers POST {delivery.path}: the provider does not reach it, either"
+        raise Limited(told, remedy=_LET_IN)
     return _welcomed(delivery, reply) if delivery.welcome else _turned_away(delivery, reply)
+
+
+_LET_IN: Final = "let a rule pass the webhooks' paths (Access: a policy Bypass; bots: a rule Skip)"
 
 
 def _welcomed(delivery: Delivery, reply: Reply) -> Finding:

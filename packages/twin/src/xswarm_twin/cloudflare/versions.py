@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -181,13 +182,14 @@ def served(
     worker = twin.store.find(Worker, version.worker)
     folder = twin.state / "versions" / version.id
     modules = tuple(
-        Module(module["name"], module["media_type"], folder / module["name"])
+        Module(sys.intern(module["name"]), sys.intern(module["media_type"]), folder)
         for module in version.modules
     )
     for module, stored in zip(modules, version.modules, strict=True):
-        if not module.path.exists():
-            module.path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(twin.blobs.path(stored["blob"]), module.path)
+        path = module.path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(twin.blobs.path(stored["blob"]), path)
     return WorkerVersion(
         id=version.id,
         worker=version.worker,

@@ -15,7 +15,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,6 +37,8 @@ _SOCKETS = re.compile(rb"\bWebSocket\w*|\bweb_socket\s*=|\.websocket\(|[\"']webs
 _HERE = Path(__file__).parent
 _SERVER_PACKAGES = ("uvicorn", "h11", "click")
 _TEXTS = ("plain_text", "secret_text")
+_KNOWN = 1000  # versions
+_SUFFICING: dict[str, bool] = {}
 _OFFERED = frozenset((*_TEXTS, "json", "version_metadata", "r2_bucket", "assets"))
 
 
@@ -47,8 +48,20 @@ def serves(version: WorkerVersion) -> bool:
     return wanted and os.environ.get(VARIABLE) != "pyodide" and _suffices(version)
 
 
-@cache
 def _suffices(version: WorkerVersion) -> bool:
+    """Return what :func:`_looked` says; of each version it is asked with every request.
+
+    By the id: a cache of versions would keep each for the life of the process.
+    """
+    known = _SUFFICING.get(version.id)
+    if known is None:
+        if len(_SUFFICING) >= _KNOWN:
+            _SUFFICING.clear()
+        known = _SUFFICING[version.id] = _looked(version)
+    return known
+
+
+def _looked(version: WorkerVersion) -> bool:
     """Return whether a version needs no other bindings, compiled packages or WebSockets."""
     compiled = any(_PYODIDE in module.name for module in version.modules)
     own = (module.path for module in version.modules if not module.name.startswith(VENDORED))

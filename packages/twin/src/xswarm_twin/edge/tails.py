@@ -110,7 +110,9 @@ class Tails:
         self._tails: dict[str, Tail] = {}
 
     def add(self, tail: Tail) -> None:
-        """Begin a tail."""
+        """Begin a tail; those that have expired, and that nobody ended, are forgotten."""
+        now = time.time()
+        self._tails = {id_: one for id_, one in self._tails.items() if one.expires > now}
         self._tails[tail.id] = tail
 
     def find(self, id_: str) -> Tail | None:
