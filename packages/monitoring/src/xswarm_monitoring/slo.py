@@ -177,7 +177,7 @@ class Slo:
         if not isinstance(values, Mapping):
             raise ValueError(f"monitor.slo must be a block of `key: value` lines, not {values!r}")  # noqa: TRY004 - a file's value
         known = {AVAILABILITY, LATENCY, "window", "release"}
-        if unknown := sorted(set(values) - known):
+        if unknown := sorted(set(map(str, values)) - known):
             raise ValueError(
                 f"unknown monitor.slo.{unknown[0]}; it has: {', '.join(sorted(known))}"
             )
