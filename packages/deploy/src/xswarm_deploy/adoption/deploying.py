@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +60,8 @@ _SEVERAL: Final = frozenset(
 _SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
 _PROGRAMS: Final = ("wrangler", "opennextjs-cloudflare")
-_MANAGERS: Final = "npm|pnpm|yarn|bun"
+_MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
+_TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
     r"^(?!\s*#).*(?:cloudflare/wrangler-action"
@@ -92,10 +93,10 @@ def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:
         top: of the checkout.
         package: the package.json, whose scripts they may run.
     """
-    patterns = [_DEPLOYS, *map(_running, _deploying(package))]
+    scripts = set(_deploying(package))
     for file in sorted((top / ".github/workflows").glob("*.y*ml")):
         text = file.read_text(encoding="utf-8", errors="replace")
-        if any(pattern.search(text) for pattern in patterns):
+        if _DEPLOYS.search(text) or any(_runs(line, scripts) for line in text.splitlines()):
             yield file
 
 
@@ -111,10 +112,11 @@ def deploys(script: str) -> bool:
     return any(_is_deployment(command) for command in _commands(_words(script)))
 
 
-def _running(script: str) -> re.Pattern[str]:
-    """Return what finds a line that runs a script, of a package of the workspace, too."""
-    named = rf"(?<![\w:./-]){re.escape(script)}(?![\w:./-])"
-    return re.compile(rf"^(?!\s*#).*\b(?:{_MANAGERS})\b.*{named}", re.MULTILINE)
+def _runs(line: str, scripts: Container[str]) -> bool:
+    """Return whether a line runs one of some scripts, of a package of the workspace, too."""
+    words = [] if line.lstrip().startswith("#") else _TOKEN.findall(line)
+    at = next((number for number, word in enumerate(words) if word in _MANAGERS), len(words))
+    return any(word in scripts for word in words[at:])
 
 
 def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
