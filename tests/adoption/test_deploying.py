@@ -160,3 +160,36 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
         "the build makes api, too, which releases of shop leave alone: release it before, by its"
         f" own (cd workers/api, then {typed('inv init')})"
     ]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "build", "told"),
+    [
+        ({"deploy": "npm run build && wrangler deploy"}, "npm run build", []),
+        ({"predeploy": "vite build", "deploy": "wrangler deploy"}, "", ["vite build"]),
+        (
+            {"deploy": "wrangler deploy && node warm.js", "postdeploy": "npm run purge"},
+            "",
+            ["node warm.js", "npm run purge"],
+        ),
+        (
+            {
+                "deploy": "npm test && npm run db && npm run ok && wrangler deploy",
+                "db": "wrangler d1 migrations apply DB --remote",
+                "ok": "eslint .",
+            },
+            "",
+            [],
+        ),
+        (
+            {"deploy": "opennextjs-cloudflare build && opennextjs-cloudflare deploy"},
+            "npx opennextjs-cloudflare build",
+            [],
+        ),
+        ({"deploy": "vite build && vercel"}, "", []),
+    ],
+)
+def test_what_the_script_runs_beside_wrangler_is_told(
+    scripts: dict[str, str], build: str, told: list[str]
+) -> None:
+    assert deploying.beside({"scripts": scripts}, build) == told

@@ -61,6 +61,10 @@ _SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
 _PROGRAMS: Final = ("wrangler", "opennextjs-cloudflare")
 _MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
+_SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)")
+_ELSEWHERE: Final = re.compile(
+    r"\bmigrat|\bwrangler\b|test\b|lint|check|\btsc\b|typegen|prettier|biome|format|^(?:cd|echo|exit|set|export)\b"
+)
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
@@ -84,6 +88,32 @@ def flags(package: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, s
 def named(package: Mapping[str, Any], flag: str) -> list[str]:
     """Return what the scripts give a flag, such as the name of the Worker that is live."""
     return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
+
+
+def beside(package: Mapping[str, Any], build: str) -> list[str]:
+    """Return what the script ``deploy`` runs beside wrangler, and a release does not.
+
+    Args:
+        package: the package.json.
+        build: what a release runs.
+    """
+    scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
+    if not deploys(scripts.get("deploy", "")):
+        return []
+    run = [each for hook in ("predeploy", "deploy", "postdeploy") for each in _texts(scripts, hook)]
+    return [text for text in dict.fromkeys(run) if not _is_known(text, scripts, build)]
+
+
+def _texts(scripts: Mapping[str, str], name: str) -> Iterator[str]:
+    commands = _commands(_words(scripts.get(name, "")))
+    return (" ".join(command) for command in commands if command and not _is_deployment(command))
+
+
+def _is_known(command: str, scripts: Mapping[str, str], build: str) -> bool:
+    """Return whether a release runs a command, or a pipeline does: tests, linters, migrations."""
+    named = _SCRIPT.fullmatch(command)
+    meant = f"{command} {scripts.get(named[1], '')}" if named else command
+    return command.removeprefix("npx ") in build or bool(_ELSEWHERE.search(meant))
 
 
 def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:

@@ -128,6 +128,11 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
             f"package.json's scripts give wrangler deploy {named}: a release reads"
             f" {found.config.name} alone, so write it there ({keys})"
         )
+    for command in deploying.beside(found.package, found.build):
+        yield (
+            f"package.json's deploy runs {command}, and a release does not: where it builds, write"
+            " it into deploy.worker.build in invoke.yaml"
+        )
     for unread in tree.beside(found.config):
         yield f"{unread.name} is not read: wrangler takes {found.config.name} before it"
     own = found.top / pipelines.GITLAB_FILE
