@@ -151,7 +151,7 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
         "wrangler.jsonc": wrangler(),
         "package.json": {"scripts": scripts},
         ".wrangler/deploy/config.json": redirect,
-        "dist/shop/wrangler.json": wrangler(),
+        "dist/shop/wrangler.json": wrangler(userConfigPath=str(folder / "wrangler.jsonc")),
         "dist/api/wrangler.json": wrangler("api", userConfigPath=other),
         **CODE,
     }

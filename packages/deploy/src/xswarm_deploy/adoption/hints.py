@@ -19,6 +19,7 @@ from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
 from xswarm_deploy.adoption.found import GITLAB
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import typed
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
@@ -89,7 +90,7 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
         )
-    for other in built.others(found.config.parent):
+    for other in built.others(found.config):
         place = relative(other.written.parent, found.folder)
         yield (
             f"the build makes {other.name}, too, which releases of {answers.name} leave alone:"
@@ -113,7 +114,7 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 f"package.json's scripts deploy the Worker {name} (--name): where that is the live"
                 " one, correct deploy.worker.name in invoke.yaml"
             )
-    ours = {found.config.resolve(), *(other.made for other in built.others(found.config.parent))}
+    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
     for config in deploying.named(found.package, "config"):
         if (found.home / config).resolve() not in ours:
             yield (
