@@ -193,3 +193,18 @@ def test_what_the_script_runs_beside_wrangler_is_told(
     scripts: dict[str, str], build: str, told: list[str]
 ) -> None:
     assert deploying.beside({"scripts": scripts}, build) == told
+
+
+def test_data_that_staging_would_share_with_production_is_told(tmp_path: Path) -> None:
+    kv = [{"binding": "CACHE", "id": "a" * 32}, {"binding": "MADE"}]
+    bound: dict[str, Any] = {
+        "kv_namespaces": kv,
+        "r2_buckets": [{"binding": "FILES", "bucket_name": "files"}],
+    }
+    files = {"wrangler.jsonc": wrangler(**bound), **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    (line,) = (line for line in said if "env.staging" in line)
+    assert "with CACHE, FILES of its own" in line
+    own = wrangler(**bound, env={"staging": {}})
+    said = hints.hints(answered(repository(tmp_path / "own", {"wrangler.jsonc": own, **CODE})))
+    assert not any("env.staging" in line for line in said)

@@ -23,6 +23,13 @@ from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import typed
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
+_DATA: Final = {
+    "kv_namespaces": "id",
+    "r2_buckets": "bucket_name",
+    "hyperdrive": "id",
+    "vectorize": "index_name",
+}
+"""Key of wrangler's file → what names the data that its entries are bound to."""
 _TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
@@ -59,14 +66,26 @@ def _of_the_database(answers: Answers) -> Iterator[str]:
     elif database != databases.TURSO:
         name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
         yield f"releases keep their books in the D1 database {name}: npx wrangler d1 create {name}"
-    if d1 and answers.shares(STAGING):
+    shared = _with_data(answers) if answers.shares(STAGING) else []
+    if shared:
         yield (
             "wrangler's file has no env.staging: the Worker of staging would be bound to"
-            f" production's data; write one, with a {d1.binding} of its own"
+            f" production's data; write one, with {', '.join(shared)} of its own"
         )
     if answers.migrations:
         baseline = typed("inv production migrate.baseline")
         yield f"migrations that the database has already are entered by: {baseline}"
+
+
+def _with_data(answers: Answers) -> list[str]:
+    """Return the names of bindings to data that is named, and so is the same for each Worker."""
+    named = [
+        str(one.get("binding"))
+        for key, field in _DATA.items()
+        for one in answers.found.content.get(key) or ()
+        if one.get(field)
+    ]
+    return list(dict.fromkeys([*(d1.binding for d1 in answers.found.d1), *named]))
 
 
 def _of_the_others(answers: Answers) -> Iterator[str]:
