@@ -208,3 +208,20 @@ def test_data_that_staging_would_share_with_production_is_told(tmp_path: Path) -
     own = wrangler(**bound, env={"staging": {}})
     said = hints.hints(answered(repository(tmp_path / "own", {"wrangler.jsonc": own, **CODE})))
     assert not any("env.staging" in line for line in said)
+
+
+def test_other_workers_that_the_scripts_deploy_are_told_until_they_are_set_up(
+    tmp_path: Path,
+) -> None:
+    scripts = {"deploy": "wrangler deploy && wrangler deploy -c workers/jobs/wrangler.jsonc"}
+    files = {
+        "wrangler.jsonc": wrangler(),
+        "package.json": {"scripts": scripts},
+        "workers/jobs/wrangler.jsonc": wrangler("jobs"),
+        **CODE,
+    }
+    given = answered(repository(tmp_path / "shop", files))
+    (line,) = (line for line in hints.hints(given) if "jobs" in line)
+    assert "a Worker of its own: cd workers/jobs, then" in line
+    file(tmp_path / "shop", "workers/jobs/invoke.yaml", "")
+    assert not any("jobs" in line for line in hints.hints(given))

@@ -10,6 +10,7 @@ from xswarm_deploy.adoption import (
     built,
     databases,
     deploying,
+    invoke_file,
     pipelines,
     places,
     tree,
@@ -133,13 +134,7 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 f"package.json's scripts deploy the Worker {name} (--name): where that is the live"
                 " one, correct deploy.worker.name in invoke.yaml"
             )
-    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
-    for config in deploying.named(found.package, "config"):
-        if (found.home / config).resolve() not in ours:
-            yield (
-                f"package.json's scripts deploy from {config}: where that is the live one's,"
-                " correct deploy.worker.config in invoke.yaml"
-            )
+    yield from _of_other_configurations(answers)
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
         named = ", ".join(f"--{flag}" for flag in told)
@@ -163,6 +158,27 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"
             " version of its own live past every release"
         )
+
+
+def _of_other_configurations(answers: Answers) -> Iterator[str]:
+    """Return which configurations the scripts deploy from, beside the one that is released."""
+    found = answers.found
+    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
+    for config in deploying.named(found.package, "config"):
+        file = (found.home / config).resolve()
+        if file in ours or (file.parent / invoke_file.NAME).is_file():
+            continue
+        if file.is_file() and file.parent != found.config.parent.resolve():
+            place = relative(file.parent, found.folder)
+            yield (
+                f"package.json's scripts deploy {config}, too, which is a Worker of its own: cd"
+                f" {place}, then {typed('inv init')}"
+            )
+        else:
+            yield (
+                f"package.json's scripts deploy from {config}: where that is the live one's,"
+                " correct deploy.worker.config in invoke.yaml"
+            )
 
 
 def _of_pages(answers: Answers) -> Iterator[str]:
