@@ -225,3 +225,19 @@ def test_other_workers_that_the_scripts_deploy_are_told_until_they_are_set_up(
     assert "a Worker of its own: cd workers/jobs, then" in line
     file(tmp_path / "shop", "workers/jobs/invoke.yaml", "")
     assert not any("jobs" in line for line in hints.hints(given))
+
+
+def test_what_only_this_machine_builds_in_is_told(tmp_path: Path) -> None:
+    """A pipeline's clone has no .env: Vite would write ``undefined`` into the code."""
+    files = {
+        "wrangler.jsonc": wrangler(),
+        "package.json": {"devDependencies": {"vite": "8"}, "scripts": {"build": "vite build"}},
+        ".gitignore": ".env\n",
+        ".env": "VITE_API=a\nPUBLIC_SITE=b\nTOKEN=c\nOTHER=d\n",
+        "src/lib/a.ts": 'import { TOKEN } from "$env/static/private";',
+        **CODE,
+    }
+    given = answered(repository(tmp_path / "shop", files))
+    (line,) = (line for line in hints.hints(given) if "git ignores" in line)
+    assert line.startswith("the build writes VITE_API, PUBLIC_SITE, TOKEN of .env into the code")
+    assert not any("git ignores" in line for line in hints.hints(replace(given, ci="none")))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.adoption import (
@@ -16,13 +18,15 @@ from xswarm_deploy.adoption import (
     tree,
     workspace,
 )
-from xswarm_deploy.adoption.answers import Answers
+from xswarm_deploy.adoption.answers import NONE, Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
 from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.bundling import wrangler
-from xswarm_deploy.errors import typed
+from xswarm_deploy.errors import Refused, typed
+from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.verification import sources
 
 _DATA: Final = {
     "kv_namespaces": "id",
@@ -110,6 +114,12 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
         )
+    unseen = _only_here(found.home) if found.build and answers.ci != NONE else {}
+    for name, variables in unseen.items():
+        yield (
+            f"the build writes {', '.join(variables)} of {name} into the code, and git ignores that"
+            " file: the pipeline needs them under env, or its build has none"
+        )
     for other in built.others(found.config):
         place = relative(other.written.parent, found.folder)
         yield (
@@ -122,6 +132,17 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             " CREATE TABLE revalidations into a migration, or once: npx opennextjs-cloudflare"
             " populateCache remote"
         )
+
+
+def _only_here(home: Path) -> dict[str, list[str]]:
+    """Return file → the variables in it that a build takes, of files that no clone has."""
+    found: dict[str, list[str]] = {}
+    for name in (*dev_vars.DOTENV, ".env.production"):
+        file = home / name
+        if file.is_file() and tree.is_made(file):
+            with suppress(Refused):  # another program's
+                found[name] = sources.built_in(home, dev_vars.parsed(file))
+    return {name: variables for name, variables in found.items() if variables}
 
 
 def _of_deployments(answers: Answers) -> Iterator[str]:
