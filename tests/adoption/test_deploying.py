@@ -151,7 +151,7 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
         "wrangler.jsonc": wrangler(),
         "package.json": {"scripts": scripts},
         ".wrangler/deploy/config.json": redirect,
-        "dist/shop/wrangler.json": wrangler(),
+        "dist/shop/wrangler.json": wrangler(userConfigPath=str(folder / "wrangler.jsonc")),
         "dist/api/wrangler.json": wrangler("api", userConfigPath=other),
         **CODE,
     }
@@ -160,3 +160,84 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
         "the build makes api, too, which releases of shop leave alone: release it before, by its"
         f" own (cd workers/api, then {typed('inv init')})"
     ]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "build", "told"),
+    [
+        ({"deploy": "npm run build && wrangler deploy"}, "npm run build", []),
+        ({"predeploy": "vite build", "deploy": "wrangler deploy"}, "", ["vite build"]),
+        (
+            {"deploy": "wrangler deploy && node warm.js", "postdeploy": "npm run purge"},
+            "",
+            ["node warm.js", "npm run purge"],
+        ),
+        (
+            {
+                "deploy": "npm test && npm run db && npm run ok && wrangler deploy",
+                "db": "wrangler d1 migrations apply DB --remote",
+                "ok": "eslint .",
+            },
+            "",
+            [],
+        ),
+        (
+            {"deploy": "opennextjs-cloudflare build && opennextjs-cloudflare deploy"},
+            "npx opennextjs-cloudflare build",
+            [],
+        ),
+        ({"deploy": "vite build && vercel"}, "", []),
+    ],
+)
+def test_what_the_script_runs_beside_wrangler_is_told(
+    scripts: dict[str, str], build: str, told: list[str]
+) -> None:
+    assert deploying.beside({"scripts": scripts}, build) == told
+
+
+def test_data_that_staging_would_share_with_production_is_told(tmp_path: Path) -> None:
+    kv = [{"binding": "CACHE", "id": "a" * 32}, {"binding": "MADE"}]
+    bound: dict[str, Any] = {
+        "kv_namespaces": kv,
+        "r2_buckets": [{"binding": "FILES", "bucket_name": "files"}],
+    }
+    files = {"wrangler.jsonc": wrangler(**bound), **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    (line,) = (line for line in said if "env.staging" in line)
+    assert "with CACHE, FILES of its own" in line
+    own = wrangler(**bound, env={"staging": {}})
+    said = hints.hints(answered(repository(tmp_path / "own", {"wrangler.jsonc": own, **CODE})))
+    assert not any("env.staging" in line for line in said)
+
+
+def test_other_workers_that_the_scripts_deploy_are_told_until_they_are_set_up(
+    tmp_path: Path,
+) -> None:
+    scripts = {"deploy": "wrangler deploy && wrangler deploy -c workers/jobs/wrangler.jsonc"}
+    files = {
+        "wrangler.jsonc": wrangler(),
+        "package.json": {"scripts": scripts},
+        "workers/jobs/wrangler.jsonc": wrangler("jobs"),
+        **CODE,
+    }
+    given = answered(repository(tmp_path / "shop", files))
+    (line,) = (line for line in hints.hints(given) if "jobs" in line)
+    assert "a Worker of its own: cd workers/jobs, then" in line
+    file(tmp_path / "shop", "workers/jobs/invoke.yaml", "")
+    assert not any("jobs" in line for line in hints.hints(given))
+
+
+def test_what_only_this_machine_builds_in_is_told(tmp_path: Path) -> None:
+    """A pipeline's clone has no .env: Vite would write ``undefined`` into the code."""
+    files = {
+        "wrangler.jsonc": wrangler(),
+        "package.json": {"devDependencies": {"vite": "8"}, "scripts": {"build": "vite build"}},
+        ".gitignore": ".env\n",
+        ".env": "VITE_API=a\nPUBLIC_SITE=b\nTOKEN=c\nOTHER=d\n",
+        "src/lib/a.ts": 'import { TOKEN } from "$env/static/private";',
+        **CODE,
+    }
+    given = answered(repository(tmp_path / "shop", files))
+    (line,) = (line for line in hints.hints(given) if "git ignores" in line)
+    assert line.startswith("the build writes VITE_API, PUBLIC_SITE, TOKEN of .env into the code")
+    assert not any("git ignores" in line for line in hints.hints(replace(given, ci="none")))

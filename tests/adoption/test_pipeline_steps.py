@@ -41,7 +41,6 @@ assert needed.extras <= set(project["optional-dependencies"]), needed
 """
 XSWARM = """\
 #!/bin/sh
-[ "$1" != tools.install ] || exit 0
 exec {python} -c "{started}" "$@"
 """
 

@@ -238,9 +238,23 @@ def test_the_repositorys_own_node_is_set_up_before_its_packages_are_installed(
         assert told == ([named] if named else [])
         ran = [step["run"] for step in job["steps"] if "run" in step]
         assert ran[:2] == [
-            "pip install --quiet 'xswarm-deploy[twin]' && xswarm tools.install",
+            "pip install --quiet 'xswarm-deploy[twin]'",
             "npm ci",
         ]
+
+
+def test_each_package_has_a_name_and_a_queue_of_its_own(tmp_path: Path) -> None:
+    """One that waits is cancelled by the next of its group (GitHub Actions, concurrency)."""
+    file(tmp_path, "pnpm-workspace.yaml", "packages: [apps/*]\n")
+    told = []
+    for name in ("api", "jobs"):
+        file(tmp_path, f"apps/{name}/package.json", {"name": name})
+        file(tmp_path, f"apps/{name}/wrangler.jsonc", wrangler(name))
+    committed(tmp_path)
+    for name in ("api", "jobs"):
+        written = yaml.safe_load(pipelines.text(answered(tmp_path / "apps" / name), "github.yml"))
+        told.append((written["name"], written["jobs"]["release"]["concurrency"]["group"]))
+    assert told == [("deploy-api", "production-api"), ("deploy-jobs", "production-jobs")]
 
 
 def test_submodules_and_large_files_are_checked_out_where_there_are_any(tmp_path: Path) -> None:

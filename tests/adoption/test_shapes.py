@@ -205,6 +205,15 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
             " && npx opennextjs-cloudflare populateCache local"
         },
     ),
+    "a Vite project whose wrangler file is in a folder": (
+        {
+            "worker/wrangler.jsonc": wrangler(main="index.ts"),
+            "worker/index.ts": "",
+            "vite.config.ts": 'cloudflare({ configPath: "./worker/wrangler.jsonc" })',
+            "package.json": package("@cloudflare/vite-plugin", build="vite build"),
+        },
+        {"config": "worker/wrangler.jsonc", "build": "(cd .. && npm run build)"},
+    ),
     "a Pages project that became a Worker": (
         {
             "wrangler.jsonc": wrangler(

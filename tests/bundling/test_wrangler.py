@@ -117,6 +117,26 @@ def test_a_build_of_another_environment_is_read_by_nobody_and_not_deployed(
     assert wrangler.read(made)["name"] == "shop"
 
 
+def test_a_build_above_says_which_configuration_it_was_made_of(
+    chosen: Callable[[str], Settings],
+) -> None:
+    """As Cloudflare's Vite plugin does where its configPath, or an auxiliary Worker's, is below."""
+    made = chosen("")
+    top, written = made.root, made.path(made.project.worker.config)
+    names = ["dist/web/wrangler.json", "dist/api/wrangler.json"]
+    told = {
+        "configPath": f"../../{names[0]}",
+        "auxiliaryWorkers": [{"configPath": f"../../{names[1]}"}],
+    }
+    write(top / wrangler.REDIRECT, told)
+    write(top / names[0], {"name": "web", "userConfigPath": str(top / "wrangler.jsonc")})
+    write(top / names[1], {"name": "api", "userConfigPath": "/elsewhere/wrangler.jsonc"})
+    assert wrangler.file(made) == written
+    write(top / names[1], {"name": "api", "userConfigPath": str(written)})
+    assert wrangler.file(made) == top / names[1]
+    wrangler.require_built(made)
+
+
 def test_a_build_that_copies_the_environments_is_refused_with_the_way_on(
     chosen: Callable[[str], Settings],
 ) -> None:

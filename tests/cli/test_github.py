@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 import responses
 
-from tests.adoption.repositories import file
+from tests.adoption.repositories import committed, file
 from xswarm_deploy.cli import github, locating, pull_request
 from xswarm_deploy.errors import DeployError, Refused, StepFailed, Unavailable
 from xswarm_deploy.model.report import Finding, Report
@@ -52,6 +52,26 @@ def commands(said: str) -> list[tuple[str, dict[str, str], str]]:
             named = {key: unquote(value) for key, value in pairs}
             found.append((read["name"], named, unquote(read["data"])))
     return found
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "src/routes/about/+page.svelte",
+        "app/(shop)/items/[[...slug]]/page.tsx",
+        "src/pages/[slug].astro",
+        "app/routes/items.$id.tsx",
+    ],
+)
+def test_the_file_of_a_framework_that_a_build_names(root: Path, named: str) -> None:
+    """And not one of those that it made, which it lists first."""
+    committed(root)
+    file(root, named, "x\n")
+    file(root, ".gitignore", "dist/\n")
+    file(root, "dist/error.js", "")
+    why = f"dist/error.js 9 kB\n[plugin] {root}/{named}:31:15 Unexpected token"
+    place = locating.of_error(StepFailed("the build failed: vite build", why), root)
+    assert place == locating.Place(f"apps/api/{named}", 31)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.adoption.repositories import file, wrangler
 from tests.bundling.test_next_cache import KEYS
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
+from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.multipart import Upload
@@ -92,3 +94,14 @@ def test_what_is_not_written_ends_the_release(site: Site) -> None:
 def test_a_worker_without_such_a_binding_is_asked_nothing(site: Site, api: Api) -> None:
     next_cache.fill(site, bound_to({"name": "FILES", "type": "r2_bucket", "bucket_name": "files"}))
     assert api.edge.questions == []
+
+
+@pytest.mark.parametrize(
+    ("binding", "told"),
+    [(R2, "3 pages and data of its build go to NEXT_INC_CACHE_R2_BUCKET"), (PREFIX, "")],
+)
+def test_a_plan_tells_it(site: Site, binding: dict[str, Any], told: str) -> None:
+    future: Future[Bundle] = Future()
+    future.set_result(Bundle(bound_to(binding).body(), "digest"))
+    site.__dict__.update(bundling=future)
+    assert next_cache.told(site) == told

@@ -94,18 +94,21 @@ class Other(NamedTuple):
     written: Path
 
 
-def others(folder: Path) -> list[Other]:
-    """Return the Workers that a build made beside the one of a folder.
+def others(written: Path) -> list[Other]:
+    """Return the Workers that the build of a configuration makes beside its own.
+
+    Args:
+        written: the configuration, as a person wrote it.
 
     Raises:
         Refused: one of them cannot be read.
     """
-    redirect = folder / wrangler.REDIRECT
-    named = wrangler.parsed(redirect).get("auxiliaryWorkers") if redirect.is_file() else None
-    found = []
-    for one in named or ():
-        made = (redirect.parent / str(one["configPath"])).resolve()
-        content = wrangler.parsed(made)
-        written = Path(str(content.get("userConfigPath") or made))
-        found.append(Other(str(content.get("name")), made, written))
-    return found
+    for folder in written.parents:
+        found = {made: wrangler.written_as(made) for made in wrangler.all_redirected(folder)}
+        if written.resolve() in found.values():
+            return [
+                Other(str(wrangler.parsed(made).get("name")), made, source)
+                for made, source in found.items()
+                if source != written.resolve()
+            ]
+    return []

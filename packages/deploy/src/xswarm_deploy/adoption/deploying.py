@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +60,12 @@ _SEVERAL: Final = frozenset(
 _SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
 _PROGRAMS: Final = ("wrangler", "opennextjs-cloudflare")
-_MANAGERS: Final = "npm|pnpm|yarn|bun"
+_MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
+_SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)")
+_ELSEWHERE: Final = re.compile(
+    r"\bmigrat|\bwrangler\b|test\b|lint|check|\btsc\b|typegen|prettier|biome|format|^(?:cd|echo|exit|set|export)\b"
+)
+_TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
     r"^(?!\s*#).*(?:cloudflare/wrangler-action"
@@ -85,6 +90,32 @@ def named(package: Mapping[str, Any], flag: str) -> list[str]:
     return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
 
 
+def beside(package: Mapping[str, Any], build: str) -> list[str]:
+    """Return what the script ``deploy`` runs beside wrangler, and a release does not.
+
+    Args:
+        package: the package.json.
+        build: what a release runs.
+    """
+    scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
+    if not deploys(scripts.get("deploy", "")):
+        return []
+    run = [each for hook in ("predeploy", "deploy", "postdeploy") for each in _texts(scripts, hook)]
+    return [text for text in dict.fromkeys(run) if not _is_known(text, scripts, build)]
+
+
+def _texts(scripts: Mapping[str, str], name: str) -> Iterator[str]:
+    commands = _commands(_words(scripts.get(name, "")))
+    return (" ".join(command) for command in commands if command and not _is_deployment(command))
+
+
+def _is_known(command: str, scripts: Mapping[str, str], build: str) -> bool:
+    """Return whether a release runs a command, or a pipeline does: tests, linters, migrations."""
+    named = _SCRIPT.fullmatch(command)
+    meant = f"{command} {scripts.get(named[1], '')}" if named else command
+    return command.removeprefix("npx ") in build or bool(_ELSEWHERE.search(meant))
+
+
 def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:
     """Return the workflows that deploy by wrangler: they would put a version past a release.
 
@@ -92,10 +123,10 @@ def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:
         top: of the checkout.
         package: the package.json, whose scripts they may run.
     """
-    patterns = [_DEPLOYS, *map(_running, _deploying(package))]
+    scripts = set(_deploying(package))
     for file in sorted((top / ".github/workflows").glob("*.y*ml")):
         text = file.read_text(encoding="utf-8", errors="replace")
-        if any(pattern.search(text) for pattern in patterns):
+        if _DEPLOYS.search(text) or any(_runs(line, scripts) for line in text.splitlines()):
             yield file
 
 
@@ -111,10 +142,11 @@ def deploys(script: str) -> bool:
     return any(_is_deployment(command) for command in _commands(_words(script)))
 
 
-def _running(script: str) -> re.Pattern[str]:
-    """Return what finds a line that runs a script, of a package of the workspace, too."""
-    named = rf"(?<![\w:./-]){re.escape(script)}(?![\w:./-])"
-    return re.compile(rf"^(?!\s*#).*\b(?:{_MANAGERS})\b.*{named}", re.MULTILINE)
+def _runs(line: str, scripts: Container[str]) -> bool:
+    """Return whether a line runs one of some scripts, of a package of the workspace, too."""
+    words = [] if line.lstrip().startswith("#") else _TOKEN.findall(line)
+    at = next((number for number, word in enumerate(words) if word in _MANAGERS), len(words))
+    return any(word in scripts for word in words[at:])
 
 
 def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.adoption import (
@@ -10,18 +12,29 @@ from xswarm_deploy.adoption import (
     built,
     databases,
     deploying,
+    invoke_file,
     pipelines,
     places,
     tree,
     workspace,
 )
-from xswarm_deploy.adoption.answers import Answers
+from xswarm_deploy.adoption.answers import NONE, Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
 from xswarm_deploy.adoption.found import GITLAB
-from xswarm_deploy.errors import typed
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import Refused, typed
+from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.verification import sources
 
+_DATA: Final = {
+    "kv_namespaces": "id",
+    "r2_buckets": "bucket_name",
+    "hyperdrive": "id",
+    "vectorize": "index_name",
+}
+"""Key of wrangler's file → what names the data that its entries are bound to."""
 _TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
@@ -58,14 +71,26 @@ def _of_the_database(answers: Answers) -> Iterator[str]:
     elif database != databases.TURSO:
         name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
         yield f"releases keep their books in the D1 database {name}: npx wrangler d1 create {name}"
-    if d1 and answers.shares(STAGING):
+    shared = _with_data(answers) if answers.shares(STAGING) else []
+    if shared:
         yield (
             "wrangler's file has no env.staging: the Worker of staging would be bound to"
-            f" production's data; write one, with a {d1.binding} of its own"
+            f" production's data; write one, with {', '.join(shared)} of its own"
         )
     if answers.migrations:
         baseline = typed("inv production migrate.baseline")
         yield f"migrations that the database has already are entered by: {baseline}"
+
+
+def _with_data(answers: Answers) -> list[str]:
+    """Return the names of bindings to data that is named, and so is the same for each Worker."""
+    named = [
+        str(one.get("binding"))
+        for key, field in _DATA.items()
+        for one in answers.found.content.get(key) or ()
+        if one.get(field)
+    ]
+    return list(dict.fromkeys([*(d1.binding for d1 in answers.found.d1), *named]))
 
 
 def _of_the_others(answers: Answers) -> Iterator[str]:
@@ -89,7 +114,13 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
         )
-    for other in built.others(found.config.parent):
+    unseen = _only_here(found.home) if found.build and answers.ci != NONE else {}
+    for name, variables in unseen.items():
+        yield (
+            f"the build writes {', '.join(variables)} of {name} into the code, and git ignores that"
+            " file: the pipeline needs them under env, or its build has none"
+        )
+    for other in built.others(found.config):
         place = relative(other.written.parent, found.folder)
         yield (
             f"the build makes {other.name}, too, which releases of {answers.name} leave alone:"
@@ -103,6 +134,17 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
         )
 
 
+def _only_here(home: Path) -> dict[str, list[str]]:
+    """Return file → the variables in it that a build takes, of files that no clone has."""
+    found: dict[str, list[str]] = {}
+    for name in (*dev_vars.DOTENV, ".env.production"):
+        file = home / name
+        if file.is_file() and tree.is_made(file):
+            with suppress(Refused):  # another program's
+                found[name] = sources.built_in(home, dev_vars.parsed(file))
+    return {name: variables for name, variables in found.items() if variables}
+
+
 def _of_deployments(answers: Answers) -> Iterator[str]:
     """Return what deployed until now, and would go on, or is said on its command line alone."""
     found = answers.found
@@ -113,13 +155,7 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 f"package.json's scripts deploy the Worker {name} (--name): where that is the live"
                 " one, correct deploy.worker.name in invoke.yaml"
             )
-    ours = {found.config.resolve(), *(other.made for other in built.others(found.config.parent))}
-    for config in deploying.named(found.package, "config"):
-        if (found.home / config).resolve() not in ours:
-            yield (
-                f"package.json's scripts deploy from {config}: where that is the live one's,"
-                " correct deploy.worker.config in invoke.yaml"
-            )
+    yield from _of_other_configurations(answers)
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
         named = ", ".join(f"--{flag}" for flag in told)
@@ -127,6 +163,11 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
         yield (
             f"package.json's scripts give wrangler deploy {named}: a release reads"
             f" {found.config.name} alone, so write it there ({keys})"
+        )
+    for command in deploying.beside(found.package, found.build):
+        yield (
+            f"package.json's deploy runs {command}, and a release does not: where it builds, write"
+            " it into deploy.worker.build in invoke.yaml"
         )
     for unread in tree.beside(found.config):
         yield f"{unread.name} is not read: wrangler takes {found.config.name} before it"
@@ -138,6 +179,27 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"
             " version of its own live past every release"
         )
+
+
+def _of_other_configurations(answers: Answers) -> Iterator[str]:
+    """Return which configurations the scripts deploy from, beside the one that is released."""
+    found = answers.found
+    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
+    for config in deploying.named(found.package, "config"):
+        file = (found.home / config).resolve()
+        if file in ours or (file.parent / invoke_file.NAME).is_file():
+            continue
+        if file.is_file() and file.parent != found.config.parent.resolve():
+            place = relative(file.parent, found.folder)
+            yield (
+                f"package.json's scripts deploy {config}, too, which is a Worker of its own: cd"
+                f" {place}, then {typed('inv init')}"
+            )
+        else:
+            yield (
+                f"package.json's scripts deploy from {config}: where that is the live one's,"
+                " correct deploy.worker.config in invoke.yaml"
+            )
 
 
 def _of_pages(answers: Answers) -> Iterator[str]:

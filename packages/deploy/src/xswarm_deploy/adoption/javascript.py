@@ -38,6 +38,7 @@ _WRANGLER: Final = re.compile(
 )
 _PAGES: Final = re.compile(r"wrangler pages (?:deploy|publish)(?: +(?!-)[\w./-]+)?")
 _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) run ([\w:.-]+)")
+_CONFIG_PATH: Final = re.compile(r"""\bconfigPath\s*:\s*['"]([^'"\n]+)['"]""")
 _BUILDING: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun) run build(?![\w:.-])")
 _OTHERWISE: Final = re.compile(r"migrat|\bwrangler (?!types)|deploy|\btest|lint|check|tsc\b")
 _PARTS: Final[Mapping[str, str]] = {
@@ -89,9 +90,17 @@ def _script(folder: Path, home: Path, content: Mapping[str, Any], program: str) 
         return f"npx {_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
     made = [name for name in named if name and tree.is_made(folder / str(name))]
-    if not (made or (framework(package) and folder == home)):
+    ours = folder == home or _is_named(folder, home)
+    if not (made or (framework(package) and ours)):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
+
+
+def _is_named(folder: Path, home: Path) -> bool:
+    """Return whether Vite's configuration names wrangler's in a folder (``configPath``)."""
+    texts = (file.read_text(encoding="utf-8") for file in home.glob("vite.config.*"))
+    named = (name for text in texts for name in _CONFIG_PATH.findall(text))
+    return any((home / name).parent.resolve() == folder.resolve() for name in named)
 
 
 def build_for(package: Mapping[str, Any], build: str, names: Iterable[str]) -> str:

@@ -72,6 +72,8 @@ def text(answers: Answers, template: str) -> str:
         fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
         secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
         names=", ".join(_secrets(answers)),
+        name=_name(answers, "deploy"),
+        group=_name(answers, PRODUCTION),
     )
 
 

@@ -25,7 +25,7 @@ from xswarm_deploy.bundling import (
 )
 from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
-from xswarm_deploy.bundling.wrangler import read, require_built
+from xswarm_deploy.bundling.wrangler import read, redirected, require_built
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
@@ -225,12 +225,13 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     outfile = folder / "upload"
     worker = settings.project.worker
     written = settings.path(worker.config)
-    built = config == configuration_file(settings) != written  # wrangler finds it from there
+    made = config == configuration_file(settings) != written  # for the environment that is chosen
+    built = made and config == redirected(written.parent)  # wrangler finds it from there
     command = [
         *(str(programs.node()), str(programs.wrangler(written.parent))),
         *("versions", "upload", "--dry-run", "--outfile", str(outfile)),
         *(() if built else ("--config", str(config))),
-        *("--env", worker.environment),  # empty: the file's top level
+        *("--env", worker.environment if built or not made else ""),  # empty: the file's top level
         *("--name", worker.name),
     ]
     where = written.parent if built else config.parent
@@ -239,7 +240,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     given = handed_on.environment() | _compiled(settings) | environment(folder) | path
     ended = run(command, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
-        named = "" if built else f" --config {config.name}"
+        named = "" if built else f" --config {config if made else config.name}"
         raise Refused(
             "wrangler does not accept the Worker",
             _verdict(ended.stdout, ended.stderr),

@@ -54,10 +54,36 @@ def file(settings: Settings) -> Path:
 def made(settings: Settings) -> Path | None:
     """Return the configuration that a build made, for whichever environment; None: there is none.
 
+    A build that runs in a folder above says which written one each of its own was made of.
+
     Raises:
         Refused: it cannot be read, or is not there.
     """
-    return redirected(settings.path(settings.project.worker.config).parent)
+    written = settings.path(settings.project.worker.config)
+    return redirected(written.parent) or _made_above(written)
+
+
+def _made_above(written: Path) -> Path | None:
+    written = written.resolve()
+    built = (file for folder in written.parents[1:] for file in all_redirected(folder))
+    return next((file for file in built if written_as(file) == written), None)
+
+
+def all_redirected(folder: Path) -> list[Path]:
+    """Return all configurations that a build made for a folder: a Worker's, its auxiliary ones."""
+    redirect = folder / REDIRECT
+    told = _parsed(redirect) if redirect.is_file() else {}
+    named = [
+        told.get("configPath"),
+        *(o.get("configPath") for o in told.get("auxiliaryWorkers", ())),
+    ]
+    found = [(redirect.parent / str(name)).resolve() for name in named if name]
+    return [file for file in found if file.is_file()]
+
+
+def written_as(built: Path) -> Path:
+    """Return the configuration that a built one was made of; itself, where it does not say."""
+    return Path(str(parsed(built).get("userConfigPath") or built)).resolve()
 
 
 def redirected(folder: Path) -> Path | None:

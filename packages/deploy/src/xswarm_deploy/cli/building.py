@@ -19,7 +19,7 @@ from xswarm_deploy.settings.settings import Settings
 LOG: Final = ".deployments/build.log"
 _FIRST: Final = 8  # lines of a build that failed, from the first that names an error
 _LAST: Final = 12
-_FRAME: Final = re.compile(r"^\s+at .*[\d>)]$|^\s*$")
+_FRAME: Final = re.compile(r"^\s+at .*[\d>)]\s*$|^\s*$")
 _WRONG: Final = re.compile(
     # not a file of that name, such as a page's: error-404.css
     r"(?<!\b0 )(?<![-./\w])(?:errors?|failed)\b(?![-./]\w)|Error:"

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 INVOKE_YAML: Final = "invoke.yaml"
 _CONFIG: Final = "deployment/config"
-_FILE: Final = r"(?P<file>[\w./-]++)(?:(?::|,? line )(?P<line>\d{1,9}))?"
+_PART: Final = r"[\w./+@$-]|\[+[\w.]+\]+|\(\w+\)(?=/)"  # app/(shop)/[...slug]/+page.svelte
+_FILE: Final = rf"(?P<file>(?:{_PART})++)(?:(?::|,? line )(?P<line>\d{{1,9}}))?"
 _SUFFIXES: Final = frozenset(
     {".sql", ".json", ".jsonc", ".toml", ".yaml", ".yml", ".env", ".py"}
+    | {".astro", ".svelte", ".vue"}
     | {f".{kind}{language}{x}" for kind in ("", "c", "m") for language in "jt" for x in ("s", "sx")}
 )
 _LINE: Final = re.compile(r"\bline (?P<line>\d{1,9})")
@@ -97,9 +99,12 @@ def _in_configuration(finding: Finding, root: Path) -> Place | None:
 
 
 def _find(name: str, root: Path) -> Path | None:
-    """Return the file that a text means, by its path from the project or by its name alone."""
+    """Return the file that a text means, by its path from the project or by its name alone.
+
+    A build lists what it makes before it says what is wrong: no file that git ignores is meant.
+    """
     if (root / name).is_file():
-        return root / name
+        return None if tree.is_made(root / name) else root / name
     same: Iterable[Path] = (each for each in tree.files(root) if each.name == Path(name).name)
     return next(iter(same), None)
 

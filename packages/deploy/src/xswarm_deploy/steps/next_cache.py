@@ -29,13 +29,31 @@ def fill(site: Site, upload: Upload) -> None:
         site: the environment.
         upload: the version to come.
     """
-    bound = {str(one["name"]): one for one in upload.bindings}
-    stores = [name for name in PREFIXES if name in bound]
-    entries = next_cache.entries(site.settings) if stores else []
-    for name in stores if entries else ():
+    bound, entries = _bound(upload), _entries(site, upload)
+    for name in _stores(upload) if entries else ():
         prefix = str(bound.get(PREFIXES[name], {}).get("text") or "")
         calls = list(_WRITING[name](site, _resolved(site, bound[name]), entries, prefix))
         _made(site, calls)
+
+
+def told(site: Site) -> str:
+    """Return what a plan says of it; empty: the Worker has no such cache."""
+    upload = site.bundling.result().upload
+    entries = _entries(site, upload)
+    where = " and ".join(_stores(upload))
+    return f"{len(entries)} pages and data of its build go to {where}" if entries else ""
+
+
+def _entries(site: Site, upload: Upload) -> list[Entry]:
+    return next_cache.entries(site.settings) if _stores(upload) else []
+
+
+def _stores(upload: Upload) -> list[str]:
+    return [name for name in PREFIXES if name in _bound(upload)]
+
+
+def _bound(upload: Upload) -> dict[str, Mapping[str, Any]]:
+    return {str(one["name"]): one for one in upload.bindings}
 
 
 def _made(site: Site, calls: Sequence[Callable[[], None]]) -> None:

@@ -25,6 +25,7 @@ from xswarm_deploy.steps import (
     buckets,
     compared,
     durable_objects,
+    next_cache,
     resources,
     traffic,
     triggers,
@@ -72,7 +73,11 @@ def prepare(site: Site, changes: Sequence[Change]) -> object:
 
 def _made(site: Site, live: Split, listing: Callable[[], list[str]]) -> list[Change]:
     """Return how the new version is made, and how the traffic gets to it."""
-    told = [prospect.required(site, live=bool(live)), affinity.told(site.settings)]
+    told = [
+        prospect.required(site, live=bool(live)),
+        affinity.told(site.settings),
+        next_cache.told(site),
+    ]
     if not live:
         return upload.first(site, site.bundling.result().digest, "; ".join(filter(None, told)))
     listed = listing()

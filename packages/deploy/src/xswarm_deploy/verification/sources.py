@@ -44,9 +44,11 @@ _BINDING: Final = re.compile(
 _ASTRO: Final = re.compile(
     r"""\bimport\s*\{([^{}]*)\}\s*from\s*['"]astro:env/server['"]|\bgetSecret\(\s*['"](\w+)"""
 )
+_STATIC: Final = re.compile(r"""\bimport\s*\{([^{}]*)\}\s*from\s*['"]\$env/static/\w+['"]""")
 _WORD: Final = re.compile(r"\w+")
-_PUBLIC: Final = ("PUBLIC_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "VITE_", "NODE_ENV")
-"""Names that a build writes into code; no Worker is given them."""
+_BUILT_IN: Final = ("PUBLIC_", "NEXT_PUBLIC_", "VITE_")
+_PUBLIC: Final = (*_BUILT_IN, "NUXT_PUBLIC_", "NODE_ENV")
+"""Names that a build writes into code, or nothing secret has; no Worker is given them."""
 _MOUNT: Final = re.compile(rf"""\bMount\(\s*(?:path\s*=\s*)?{_QUOTED}""")
 _CLIENTS: Final = frozenset(
     {
@@ -102,19 +104,33 @@ def bindings_read(folder: Path, names: Iterable[str]) -> list[str]:
         folder: of the Worker's code.
         names: of variables.
     """
+    read = _read(folder, _BINDING, _ASTRO)
+    return [n for n in dict.fromkeys(names) if n in read and not n.startswith(_PUBLIC)]
+
+
+def built_in(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return those of some variables whose values a build writes into the code.
+
+    Sources: Vite, Astro, Next.js (prefixes); SvelteKit (``$env/static``).
+
+    Args:
+        folder: of the Worker's code.
+        names: of variables.
+    """
+    read = _read(folder, _STATIC)
+    return [n for n in dict.fromkeys(names) if n in read or n.startswith(_BUILT_IN)]
+
+
+def _read(folder: Path, *patterns: re.Pattern[str]) -> set[str]:
+    """Return the words in what some patterns find in code and components."""
     texts = [
         file.read_text(encoding="utf-8", errors="replace")
         for file in islice(sorted(_sources(folder, SUFFIXES | _COMPONENTS)), _MOST_FILES)
         if file.stat().st_size <= _LARGEST
     ]
-    found = (
-        match[1] or match[2]
-        for text in texts
-        for pattern in (_BINDING, _ASTRO)
-        for match in pattern.finditer(text)
-    )
-    read = {name for each in found for name in _WORD.findall(each)}
-    return [n for n in dict.fromkeys(names) if n in read and not n.startswith(_PUBLIC)]
+    found = (match for text in texts for each in patterns for match in each.finditer(text))
+    groups = (group for match in found for group in match.groups() if group)
+    return {name for group in groups for name in _WORD.findall(group)}
 
 
 def in_texts(texts: Mapping[str, str]) -> Iterator[Found]:
