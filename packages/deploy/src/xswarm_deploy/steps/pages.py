@@ -73,13 +73,12 @@ def plan(site: Site) -> list[Change]:
     """Return what would change: the project where it is missing, a deployment where it differs.
 
     Raises:
-        Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions
-            on the local twin.
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions that
+            wrangler does not bundle.
     """
     name = site.settings.project.pages.project
     if not used(site):
         return []
-    functions.require_served(site, _folder(site.settings))
     wanted = digest(site.settings)
     now = current(site)
     if now and _content_of(now) == wanted:

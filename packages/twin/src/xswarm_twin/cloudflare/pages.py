@@ -10,7 +10,14 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import assets, bodies, refusals, strictness, uploads
+from xswarm_twin.cloudflare import (
+    assets,
+    bodies,
+    pages_functions,
+    refusals,
+    strictness,
+    uploads,
+)
 from xswarm_twin.cloudflare.assets import MAXIMUM_FILE_BYTES
 from xswarm_twin.cloudflare.blobs import Incoming
 from xswarm_twin.cloudflare.envelope import paged, success
@@ -18,7 +25,7 @@ from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
 from xswarm_twin.control import token_of
-from xswarm_twin.model import PagesDeployment
+from xswarm_twin.model import PagesDeployment, ScriptInvalid
 
 MAXIMUM_FILES = 100_000
 """Of a site on a paid plan (Pages, "Limits"); 20,000 on the free one."""
@@ -79,7 +86,7 @@ async def show(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Change the production branch, or variables and secrets, of which null removes one.
 
-    They are kept, and reach nothing: the twin serves no Functions.
+    Functions have them from the next deployment on.
     """
     twin, body = twin_of(request), await bodies.json_object(request)
     strictness.require_known(body, ("name", "production_branch", "deployment_configs"))
@@ -163,9 +170,13 @@ async def deploy(request: web.Request) -> web.Response:
     form, bundle = await _form(request)
     async with twin.lock(_lock_of(project)):
         project = find_project(request)
-        publication = _publication(twin, project, form, bundle)
+        publication = _publication(twin, project, form)
         production = publication.environment == _PRODUCTION
-        await twin.edge.publish(served(twin, publication), production=production)
+        if bundle is not None:
+            environment = publication.environment
+            functions, _ = await pages_functions.taken(twin, project, environment, bundle)
+            publication = replace(publication, functions=functions)
+        await _published(twin, publication, production=production)
         canonical = publication.id if production else project.canonical
         twin.store.save(publication, replace(project, canonical=canonical))
     return success(_deployment(twin, publication))
@@ -213,7 +224,6 @@ async def serve_all(twin: Twin, project: Project) -> None:
 
 def served(twin: Twin, publication: Publication) -> PagesDeployment:
     """Return a deployment as the edge takes it."""
-    bundle = publication.worker_bundle
     return PagesDeployment(
         id=publication.id,
         project=publication.project,
@@ -223,7 +233,8 @@ def served(twin: Twin, publication: Publication) -> PagesDeployment:
         files=assets.files_of(twin, "pages", publication.files),
         headers=publication.headers,
         redirects=publication.redirects,
-        worker_bundle=None if bundle is None else twin.blobs.path(bundle),
+        functions=pages_functions.version(twin, publication),
+        routes=pages_functions.routes(publication),
     )
 
 
@@ -266,23 +277,33 @@ def _file(entry: Any) -> tuple[str, str, bytes]:
     return bodies.required(file, "key", str), media_type, content
 
 
-async def _form(request: web.Request) -> tuple[dict[str, str], str | None]:
-    """Read a deployment's form: its texts by name, and the bundle's blob."""
-    twin, form, bundle = twin_of(request), dict[str, str](), None
+async def _published(twin: Twin, publication: Publication, *, production: bool) -> None:
+    """Let the edge serve a new deployment, once its Functions have started.
+
+    Raises:
+        Refusal: they do not.
+    """
+    deployment = served(twin, publication)
+    try:
+        await twin.edge.try_functions(deployment, production=production)
+    except ScriptInvalid as error:
+        raise refusals.functions_invalid(error) from error
+    await twin.edge.publish(deployment, production=production)
+
+
+async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None]:
+    """Read a deployment's form: its texts by name, and the bundle of its Functions."""
+    form, bundle = dict[str, str](), None
     async for part in uploads.parts_of(request):
         name = part.name or ""
         if name == "_worker.bundle":
-            incoming = await twin.blobs.receive(uploads.chunks(part), uploads.MAXIMUM_UPLOAD_BYTES)
-            await twin.blobs.keep(incoming)
-            bundle = incoming.sha256
+            bundle = await uploads.whole(part, uploads.MAXIMUM_UPLOAD_BYTES)
         else:
             form[name] = uploads.text_of(await uploads.whole(part, _FORM_FIELD_BYTES), name)
     return form, bundle
 
 
-def _publication(
-    twin: Twin, project: Project, form: Mapping[str, str], bundle: str | None
-) -> Publication:
+def _publication(twin: Twin, project: Project, form: Mapping[str, str]) -> Publication:
     branch = form.get("branch") or project.production_branch
     return Publication(
         id=new_id(),
@@ -294,7 +315,7 @@ def _publication(
         headers=form.get("_headers", ""),
         redirects=form.get("_redirects", ""),
         commit={name: form[name] for name in _COMMIT if name in form},
-        worker_bundle=bundle,
+        routes=form.get("_routes.json", ""),
     )
 
 
