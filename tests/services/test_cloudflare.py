@@ -281,6 +281,27 @@ def test_deleting_a_worker_that_is_gone_is_done(cloudflare: Cloudflare, api: Any
     cloudflare.delete_worker("boss-ai")
 
 
+def test_a_worker_that_was_just_made_is_waited_for(
+    cloudflare: Cloudflare, api: Any, fake_time: Any
+) -> None:
+    """workers-sdk, issue 3347: 10007 of a Worker right after its upload."""
+    switched = {"enabled": True, "previews_enabled": True}
+    for _ in range(3):
+        api.post(f"{W}/subdomain", status=404, json=no(10007))
+    api.post(f"{W}/subdomain", json=ok(switched))
+    assert cloudflare.set_subdomain("boss-ai", True, True) == Subdomain(True, True)
+    assert fake_time.slept == [0.25] * 3
+    api.replace("POST", f"{W}/subdomain", status=404, json=no(10007))
+    with pytest.raises(NotFound):
+        cloudflare.set_subdomain("boss-ai", True, True)
+    assert 15 <= sum(fake_time.slept[3:]) < 16
+    api.replace("POST", f"{W}/subdomain", status=404, json=no(7003))
+    before = len(fake_time.slept)
+    with pytest.raises(NotFound):
+        cloudflare.set_subdomain("boss-ai", True, True)
+    assert len(fake_time.slept) == before, "a wrong address is no Worker to come"
+
+
 def test_subdomains(cloudflare: Cloudflare, api: Any) -> None:
     api.get(f"{A}/workers/subdomain", json=ok({"subdomain": "xswarm"}))
     answer = {"enabled": True, "previews_enabled": False}
