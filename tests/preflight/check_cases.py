@@ -778,6 +778,13 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "triggers",
+            "more crons than the free plan takes",
+            "warn",
+            "6 crons; the free plan takes 5",
+            configured(triggers={"crons": [f"{minute} * * * *" for minute in range(6)]}),
+        ),
+        Case(
+            "triggers",
             "a route",
             "pass",
             "1 route(s), 0 custom domain(s)",
