@@ -575,6 +575,14 @@ CALLS: Final = (
         reads=("id", "latest_stage.name", "latest_stage.status"),
     ),
     Call(
+        "GET",
+        _PAGES + "/{project_name}/deployments/{deployment_id}/history/logs",
+        API
+        + "pages/subresources/projects/subresources/deployments/subresources/history/subresources"
+        "/logs/methods/get",
+        reads=("data.line",),
+    ),
+    Call(
         "POST",
         _PAGES + "/{project_name}/deployments",
         API + "pages/subresources/projects/subresources/deployments/methods/create",

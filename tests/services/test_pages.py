@@ -187,7 +187,19 @@ def test_waiting_ends_when_it_is_live(cloudflare: Cloudflare, api: Any, fake_tim
 @pytest.mark.parametrize("stage", ["build", "deploy"])
 def test_waiting_ends_when_it_failed(cloudflare: Cloudflare, api: Any, stage: str) -> None:
     api.get(f"{P}/deployments/d1", json=ok(item("d1", "failure", stage=stage)))
-    with pytest.raises(StepFailed, match=f"stage {stage}: failure"):
+    api.get(f"{P}/deployments/d1/history/logs", status=403, json=no(10000))
+    with pytest.raises(StepFailed, match=f"stage {stage}: failure$"):
+        cloudflare.pages.finished("site", MADE)
+
+
+def test_a_failed_deployment_says_why(cloudflare: Cloudflare, api: Any) -> None:
+    lines = [
+        {"ts": "1", "line": "Uploading"},
+        {"ts": "2", "line": "Error: R2 bucket 'x' not found"},
+    ]
+    api.get(f"{P}/deployments/d1", json=ok(item("d1", "failure")))
+    api.get(f"{P}/deployments/d1/history/logs", json=ok({"total": 2, "data": lines}))
+    with pytest.raises(StepFailed, match=r"failure: Error: R2 bucket 'x' not found$"):
         cloudflare.pages.finished("site", MADE)
 
 

@@ -92,7 +92,10 @@ def test_functions_run_where_their_routes_say(twin: Twin) -> None:
     (project / "functions/home.js").write_text(BROKEN)
     refused = twin.attempt(*SITE, where=project)
     assert refused.returncode != 0
-    assert "not today" in refused.stdout + refused.stderr
+    said = refused.stdout + refused.stderr
+    assert "Deployment failed!" in said
+    assert "Failed to publish your Function. Got error" in said
+    assert "not today" in said
     assert twin.page("pages", "/home").text == "<h1>root</h1>", "what served goes on serving"
     twin.stop()
     twin.start()

@@ -64,6 +64,14 @@ class _Deployment(Wire):
     aliases: tuple[str, ...] | None = None
 
 
+class _Line(Wire):
+    line: str
+
+
+class _Log(Wire):
+    data: tuple[_Line, ...] = ()
+
+
 class _Token(Wire):
     jwt: str
 
@@ -257,7 +265,7 @@ class Pages:
         pause, found = 0.1, made
         while not found.live:
             if found.failed:
-                raise StepFailed(f"Pages deployment {found.id} failed", _progress(found))
+                raise StepFailed(f"Pages deployment {found.id} failed", self._why(name, found))
             if clock.monotonic() + pause > deadline:
                 why = f"after {seconds:.0f} s: {_progress(found)}"
                 raise StepFailed(f"Pages deployment {found.id} did not end", why)
@@ -265,6 +273,15 @@ class Pages:
             pause = min(2.0, pause * 1.5)
             found = self.deployment(name, found.id)
         return found
+
+    def _why(self, name: str, failed: PagesDeployment) -> str:
+        """Return how far a deployment got, and the last line of its log where there is one."""
+        try:
+            log = self._http.get(f"{self._path(name, failed.id)}/history/logs")
+            lines = [each.line.strip() for each in unwrap(log, _Log).data]
+        except ServiceError:
+            lines = []
+        return ": ".join([_progress(failed), *lines[-1:]])
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         """Make an earlier production deployment the live one again."""

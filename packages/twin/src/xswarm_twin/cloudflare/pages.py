@@ -20,7 +20,7 @@ from xswarm_twin.cloudflare import (
 )
 from xswarm_twin.cloudflare.assets import MAXIMUM_FILE_BYTES
 from xswarm_twin.cloudflare.blobs import Incoming
-from xswarm_twin.cloudflare.envelope import paged, success
+from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
@@ -43,6 +43,8 @@ _CONFIGURED = {
 }
 """How a project's deployments run where nobody has set anything."""
 _COMMIT = ("commit_hash", "commit_message", "commit_dirty")
+_DEPLOYED = "Success: Your site was deployed!"
+_FAILED = "Failed to publish your Function. Got error: {}"
 _FORM_FIELD_BYTES = 8 * 1024 * 1024
 
 routes = web.RouteTableDef()
@@ -165,18 +167,23 @@ async def deployments(request: web.Request) -> web.Response:
 
 @routes.post(_DEPLOYMENTS)
 async def deploy(request: web.Request) -> web.Response:
-    """Deploy uploaded files by their manifest; when the reply comes, the edge serves them."""
+    """Deploy uploaded files by their manifest; when the reply comes, the edge serves them.
+
+    Functions that Cloudflare does not take are no refusal: the deployment is made, and fails.
+    """
     twin, project = twin_of(request), find_project(request)
     form, bundle = await _form(request)
     async with twin.lock(_lock_of(project)):
         project = find_project(request)
         publication = _publication(twin, project, form)
+        pages_functions.routes(publication)
         production = publication.environment == _PRODUCTION
-        if bundle is not None:
-            environment = publication.environment
-            functions, _ = await pages_functions.taken(twin, project, environment, bundle)
-            publication = replace(publication, functions=functions)
-        await _published(twin, publication, production=production)
+        try:
+            publication = await _published(twin, project, publication, bundle)
+        except (Refusal, ScriptInvalid) as error:
+            publication = replace(publication, failure=_FAILED.format(error))
+            twin.store.save(publication)
+            return success(_deployment(twin, publication))
         canonical = publication.id if production else project.canonical
         twin.store.save(publication, replace(project, canonical=canonical))
     return success(_deployment(twin, publication))
@@ -186,6 +193,15 @@ async def deploy(request: web.Request) -> web.Response:
 async def deployment(request: web.Request) -> web.Response:
     """Return one deployment."""
     return success(_deployment(twin_of(request), _find(request)))
+
+
+@routes.get(_DEPLOYMENTS + "/{deployment}/history/logs")
+async def logs(request: web.Request) -> web.Response:
+    """Return the lines of a deployment's log; the last one of a failed one says why."""
+    publication = _find(request)
+    line = f"Error: {publication.failure}" if publication.failure else _DEPLOYED
+    lines = [{"ts": publication.created_on, "line": line}]
+    return success({"total": len(lines), "includes_container_logs": False, "data": lines})
 
 
 @routes.delete(_DEPLOYMENTS + "/{deployment}")
@@ -208,7 +224,7 @@ async def rollback(request: web.Request) -> web.Response:
     twin, project = twin_of(request), find_project(request)
     async with twin.lock(_lock_of(project)):
         publication = _find(request)
-        if publication.environment != _PRODUCTION:
+        if publication.environment != _PRODUCTION or publication.failure:
             raise refusals.pages_manifest_invalid("only a production deployment can come back")
         await twin.edge.publish(served(twin, publication), production=True)
         twin.store.save(replace(find_project(request), canonical=publication.id))
@@ -218,6 +234,8 @@ async def rollback(request: web.Request) -> web.Response:
 async def serve_all(twin: Twin, project: Project) -> None:
     """Bring the edge to what is stored of a project."""
     for publication in twin.store.all(Publication, project.name):
+        if publication.failure:
+            continue
         production = publication.id == project.canonical
         await twin.edge.publish(served(twin, publication), production=production)
 
@@ -277,18 +295,23 @@ def _file(entry: Any) -> tuple[str, str, bytes]:
     return bodies.required(file, "key", str), media_type, content
 
 
-async def _published(twin: Twin, publication: Publication, *, production: bool) -> None:
-    """Let the edge serve a new deployment, once its Functions have started.
+async def _published(
+    twin: Twin, project: Project, publication: Publication, bundle: bytes | None
+) -> Publication:
+    """Let the edge serve a new deployment, once its Functions have started; return it with them.
 
     Raises:
-        Refusal: they do not.
+        Refusal: they are none, or bound to what is not there.
+        ScriptInvalid: they do not start.
     """
+    production = publication.environment == _PRODUCTION
+    if bundle is not None:
+        functions = await pages_functions.taken(twin, project, publication.environment, bundle)
+        publication = replace(publication, functions=functions)
     deployment = served(twin, publication)
-    try:
-        await twin.edge.try_functions(deployment, production=production)
-    except ScriptInvalid as error:
-        raise refusals.functions_invalid(error) from error
+    await twin.edge.try_functions(deployment, production=production)
     await twin.edge.publish(deployment, production=production)
+    return publication
 
 
 async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None]:
@@ -376,7 +399,7 @@ def _told(twin: Twin, project: Project) -> dict[str, Any]:
 def _deployment(twin: Twin, publication: Publication) -> dict[str, Any]:
     stage = {
         "name": "deploy",
-        "status": "success",
+        "status": "failure" if publication.failure else "success",
         "started_on": publication.created_on,
         "ended_on": publication.created_on,
     }

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from xswarm_twin.cloudflare import bindings, bodies, refusals, resources, strictness, uploads
 from xswarm_twin.cloudflare.bindings import Binding
-from xswarm_twin.cloudflare.blobs import Incoming
 from xswarm_twin.cloudflare.records import Project, Publication
 from xswarm_twin.cloudflare.twin import Twin
 from xswarm_twin.model import Module, PagesRoutes, WorkerVersion
@@ -31,10 +30,8 @@ class _Part(NamedTuple):
     content: bytes
 
 
-async def taken(
-    twin: Twin, project: Project, environment: str, bundle: bytes
-) -> tuple[dict[str, Any], list[Incoming]]:
-    """Return the Functions of a bundle as they are stored, and their bytes, which are kept.
+async def taken(twin: Twin, project: Project, environment: str, bundle: bytes) -> dict[str, Any]:
+    """Return the Functions of a bundle as they are stored; their bytes are kept.
 
     Args:
         twin: the parts.
@@ -64,7 +61,7 @@ async def taken(
         "bindings": _bindings(twin, project, environment, metadata),
         "compatibility_date": uploads.compatibility_date(metadata),
         "compatibility_flags": bodies.texts(metadata, "compatibility_flags"),
-    }, received
+    }
 
 
 def version(twin: Twin, publication: Publication) -> WorkerVersion | None:

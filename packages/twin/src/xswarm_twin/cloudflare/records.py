@@ -160,7 +160,8 @@ class Publication(Record, kind="publication", owner="project"):
     """A deployment of a Pages project; ``files`` are hashes by path.
 
     ``functions`` have main_module, modules (name, media_type, blob), bindings, and a
-    compatibility date and flags; ``routes`` is the text of ``_routes.json``.
+    compatibility date and flags; ``routes`` is the text of ``_routes.json``. ``failure`` says why
+    a deployment came to nothing; the edge never served it.
     """
 
     id: str
@@ -174,6 +175,7 @@ class Publication(Record, kind="publication", owner="project"):
     commit: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Any] | None = None
     routes: str = ""
+    failure: str = ""
 
     @property
     def blobs(self) -> tuple[str, ...]:

@@ -221,7 +221,6 @@ project_name_invalid = Kind(
 pages_deployment_not_found = Kind(404, 8000009, "Deployment not found.")
 pages_deployment_active = Kind(400, 8000034, "Cannot delete the active production deployment.")
 pages_token_expired = Kind(401, 8000013, "Authorization failed")
-functions_invalid = Kind(400, 8000020, "Failed to publish your Function. Got error: {}")
 pages_manifest_missing = Kind(
     400, 8000096, "A 'manifest' field was expected in the request body but was not provided."
 )
