@@ -210,6 +210,20 @@ def test_waiting_has_an_end(cloudflare: Cloudflare, api: Any, fake_time: Any) ->
     assert sum(fake_time.slept) <= 10
 
 
+def test_what_wrangler_made_is_found_when_the_list_has_it(
+    cloudflare: Cloudflare, api: Any, fake_time: Any
+) -> None:
+    older = {"metadata": {"branch": "main", "commit_message": "release 1"}}
+    newer = {"metadata": {"branch": "main", "commit_message": "release 2"}}
+    listed = [item("d1") | {"deployment_trigger": older}]
+    api.get(f"{P}/deployments", json=ok(listed))
+    api.get(f"{P}/deployments", json=ok([item("d2") | {"deployment_trigger": newer}, *listed]))
+    found = cloudflare.pages.made_of("site", Commit("main", "", "release 2"))
+    assert (found.id, fake_time.slept) == ("d2", [1])
+    with pytest.raises(StepFailed, match="no deployment of this release"):
+        cloudflare.pages.made_of("site", Commit("main", "", "release 3"))
+
+
 def test_rollback_list_and_delete(cloudflare: Cloudflare, api: Any) -> None:
     api.post(f"{P}/deployments/d1/rollback", json=ok(item("d1")))
     api.get(f"{P}/deployments", json=ok([item("d1", created="1"), item("d2", created="2")]))

@@ -18,7 +18,7 @@ from xswarm_deploy.services.files import StaticFile
 from xswarm_deploy.services.http import Files, Http, bearer
 from xswarm_deploy.services.progress import Progress, Uploads, silent
 from xswarm_deploy.services.reply import Reply
-from xswarm_deploy.services.settle import settled, unless_missing
+from xswarm_deploy.services.settle import PROPAGATION, settled, unless_missing
 from xswarm_deploy.services.shape import Wire
 from xswarm_deploy.services.uploading import Queue, Round, send_all, until_complete
 from xswarm_deploy.transport import Sent
@@ -248,6 +248,27 @@ class Pages:
             return next((one for one in listed if _is_of(one, commit)), None)
 
         return settled(lambda: self._post_deployment(name, manifest, commit, rules), look)
+
+    def made_of(self, name: str, commit: Commit) -> PagesDeployment:
+        """Find what somebody else has just deployed of a commit; lists may lag a little.
+
+        Args:
+            name: the project.
+            commit: the branch, and a message unlike any other.
+
+        Raises:
+            StepFailed: there is none.
+        """
+        clock = self._http.clock
+        ends = clock.monotonic() + PROPAGATION
+        while True:
+            found = next((one for one in self.deployments(name) if _is_of(one, commit)), None)
+            if found is not None:
+                return found
+            if clock.monotonic() >= ends:
+                why = f"none of its deployments has the message {commit.message!r}"
+                raise StepFailed(f"pages {name} has no deployment of this release", why)
+            clock.sleep(1)
 
     def finished(self, name: str, made: PagesDeployment, seconds: float = 300.0) -> PagesDeployment:
         """Wait until a deployment that was just made is live, and return it.

@@ -282,14 +282,7 @@ def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeploy
     """Deploy a site with Functions, and find what wrangler made by its commit message."""
     functions.deploy(environment, _folder(environment.settings), commit)
     name = environment.settings.project.pages.project
-    made = [
-        one
-        for one in environment.cloudflare.pages.deployments(name)
-        if one.message == commit.message
-    ]
-    if not made:
-        raise StepFailed(f"pages {name} has no deployment although wrangler made one")
-    return made[0]
+    return environment.cloudflare.pages.made_of(name, commit)
 
 
 def _make_live(environment: Environment, deployment: str) -> Facts:
