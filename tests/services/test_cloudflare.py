@@ -10,7 +10,7 @@ import requests
 from responses import matchers
 
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services import read_ahead
+from xswarm_deploy.services import envelope, read_ahead
 from xswarm_deploy.services.cloudflare import (
     Cloudflare,
     Deployment,
@@ -24,6 +24,7 @@ from xswarm_deploy.services.errors import (
     NotFound,
     ServiceUnavailable,
     Unauthorised,
+    UnexpectedReply,
 )
 from xswarm_deploy.services.http import Http, bearer
 
@@ -429,3 +430,30 @@ def test_a_success_that_says_failure_is_a_failure(cloudflare: Cloudflare, api: A
 def test_names_cannot_change_the_path(cloudflare: Cloudflare, api: Any) -> None:
     api.get(f"{A}/workers/services/..%2F..%2Fuser%3Fx", json=ok({}))
     assert cloudflare.worker_exists("../../user?x")
+
+
+@pytest.fixture
+def judging(fake_time: Any, api: Any) -> Cloudflare:
+    """Return a client as an environment has it: it looks into replies to changes."""
+    made = Http("Cloudflare", BASE, {}, clock=fake_time.clock, refuses=envelope.refuses)
+    return Cloudflare(made, "acc")
+
+
+def test_a_change_that_is_refused_with_status_200_is_refused(judging: Cloudflare, api: Any) -> None:
+    api.put(f"{W}/schedules", json=no(10100, "invalid cron string"))
+    with pytest.raises(Invalid, match="code 10100, invalid cron string") as caught:
+        judging.set_schedules("boss-ai", ["* * * * *"])
+    assert not caught.value.in_doubt
+
+
+def test_a_page_of_somebody_elses_is_no_success_of_a_change(judging: Cloudflare, api: Any) -> None:
+    api.put(f"{W}/schedules", body="<html>Sign in to the network</html>")
+    with pytest.raises(UnexpectedReply) as caught:
+        judging.set_schedules("boss-ai", ["* * * * *"])
+    assert caught.value.in_doubt
+
+
+@pytest.mark.parametrize("body", ["", "null", '{"id": "1"}', json.dumps(ok(None))])
+def test_a_change_may_be_answered_by_little(judging: Cloudflare, api: Any, body: str) -> None:
+    api.put(f"{W}/schedules", body=body)
+    judging.set_schedules("boss-ai", ["* * * * *"])
