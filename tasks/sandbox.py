@@ -122,9 +122,9 @@ def reset(_c: Context, yes: bool = False) -> None:
     help={
         "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
         "kind": "429 or another status, reset, reset_after, slow:SECONDS, revoked, bad_json, "
-        "certificate (expired); cloudflare: 403 (no permission), elsewhere (no use from here), "
-        "page:521 (HTML of the edge), spread:SECONDS, block:SECONDS, degraded (all that goes "
-        "wrong on a bad day); off",
+        "certificate (expired); cloudflare: 403 (no permission), 200 (refused all the same), "
+        "elsewhere (no use from here), page:521 or page:200 (HTML of the edge, or a proxy), "
+        "spread:SECONDS, block:SECONDS, degraded (all that goes wrong on a bad day); off",
         "times": "how many requests meet it",
         "method": "cloudflare only: the HTTP method that meets it, or ANY",
         "path": "cloudflare only: a regular expression for the paths that meet it",

@@ -80,6 +80,8 @@ def test_an_upload_that_lacks_the_permission_of_a_binding_names_that(status: int
         (403, "10063", "You need a workers.dev subdomain", "name under workers.dev"),
         (400, "10089", "You need to enable Analytics Engine.", "switch Analytics Engine on"),
         (400, "10097", "In order to use Durable Objects with a free plan", "new_sqlite_classes"),
+        (400, "10072", "This account has reached the Workers Free limit", "remove cron triggers"),
+        (400, "100328", "CPU limits are not supported for the Free plan.", 'remove "limits"'),
         (403, "100158", "workers.api.error.no_access_to_vectorize", "Workers Paid plan"),
         (409, "10035", "Multiple attempts to modify a resource", "somebody else changes the same"),
     ],

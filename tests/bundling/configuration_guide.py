@@ -35,7 +35,7 @@ compares with the schema of the wrangler that is installed.
 A key that wrangler does not know is named by the check, with the nearest name that it knows; so is
 one that only a newer wrangler than this tool's knows. A `null` says nothing, as with wrangler: an
 environment inherits what it could. `route` of an environment beside inherited `routes` is refused,
-because wrangler deploys the `routes` alone, and says nothing. TOML is read by its version 1.0. The
+because wrangler deploys the `routes` alone, and says nothing. TOML is read by its version 1.1. The
 check also asks wrangler itself whether it accepts the file, by the dry run that the upload is
 made of.
 

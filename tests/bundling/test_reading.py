@@ -53,6 +53,11 @@ TOML = {
     "quoted and spaced keys": '%s[ vars ]\n"a.b" = 1\n[  vars . "C" ]\nD = 0x1_f\n',
     "a list of tables": '%s[[workflows]]\nname = "w"\nbinding = "W"\nclass_name = "C"\n',
     "an environment in TOML": '%slogpush = true\n[env.e]\nroutes = [\n "a.com/*", # c\n]\n',
+    "an inline table of several lines": "%svars = {\n A = 1, # one\n B = { C = 2, },\n}\n",
+    "escapes of TOML 1.1": "%s[vars]\nA = \"\\e[1m\\x41\"\nB = '\\e'\n",
+    "a comma that is alone": "%svars = { A = 1,, }\n",
+    "a brace in a text": "%svars = {\n A = \"}, # no\", B = '{' }\n",
+    "an inline list of tables": '%sroutes = [ { pattern = "a.com",\n custom_domain = true, }, ]\n',
     "a table twice": "%s[vars]\nA = 1\n[vars]\nB = 1\n",
 }
 HEADS = {
@@ -181,6 +186,12 @@ def test_enough_of_the_cases_are_taken_by_wrangler(
     taken = {name: sum(theirs is not None for *_, theirs in cases) for name, cases in read.items()}
     refused = {name for name, count in taken.items() if not count}
     assert refused == {
-        *("no comma may be alone", "a tabulator in a text", "single quotes", "a table twice"),
+        *(
+            "no comma may be alone",
+            "a tabulator in a text",
+            "single quotes",
+            "a comma that is alone",
+            "a table twice",
+        ),
         *("nothing", "null"),
     }

@@ -584,6 +584,14 @@ CALLS: Final = (
         reads=("id", "latest_stage.name", "latest_stage.status"),
     ),
     Call(
+        "GET",
+        _PAGES + "/{project_name}/deployments/{deployment_id}/history/logs",
+        API
+        + "pages/subresources/projects/subresources/deployments/subresources/history/subresources"
+        "/logs/methods/get",
+        reads=("data.line",),
+    ),
+    Call(
         "POST",
         _PAGES + "/{project_name}/deployments",
         API + "pages/subresources/projects/subresources/deployments/methods/create",
@@ -658,6 +666,8 @@ CODES: Final = {
     "10042": ("R2 is not switched on; or a KV namespace is not valid", _ISSUES),
     "10063": ("the account has no name under workers.dev", WRANGLER),
     "10067": ("the account has no Containers", _ISSUES),
+    "10072": ("the account has all the cron triggers it may have", _ISSUES),
+    "100328": ("the free plan takes no limits of CPU time", _ISSUES),
     "10089": ("Analytics Engine is not switched on", _ISSUES),
     "10097": ("the free plan has Durable Objects of SQLite alone", _ISSUES),
     "100158": ("the account has no Vectorize", _ISSUES + "/5601"),

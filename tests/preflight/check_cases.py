@@ -582,14 +582,10 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "Pages Functions",
-            "on the twin",
+            "that wrangler does not bundle",
             "fail",
-            "the local twin serves no Pages Functions",
-            both(
-                project(pages={"directory": "site"}),
-                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
-                _functions,
-            ),
+            "wrangler does not accept the Pages Functions",
+            both(project(pages={"directory": "site"}), _functions),
         ),
         Case("packages", "none named", "pass", "none named"),
         Case(
@@ -779,6 +775,13 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "triggers.crons is no list of cron expressions",
             configured(triggers={"crons": [5]}),
+        ),
+        Case(
+            "triggers",
+            "more crons than the free plan takes",
+            "warn",
+            "6 crons; the free plan takes 5",
+            configured(triggers={"crons": [f"{minute} * * * *" for minute in range(6)]}),
         ),
         Case(
             "triggers",

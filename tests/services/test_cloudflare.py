@@ -11,7 +11,7 @@ from responses import matchers
 
 from tests.support.waiting import until
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services import read_ahead
+from xswarm_deploy.services import envelope, read_ahead
 from xswarm_deploy.services.cloudflare import (
     Cloudflare,
     Deployment,
@@ -25,6 +25,7 @@ from xswarm_deploy.services.errors import (
     NotFound,
     ServiceUnavailable,
     Unauthorised,
+    UnexpectedReply,
 )
 from xswarm_deploy.services.http import Http, bearer
 
@@ -300,6 +301,27 @@ def test_deleting_a_worker_that_is_gone_is_done(cloudflare: Cloudflare, api: Any
     cloudflare.delete_worker("boss-ai")
 
 
+def test_a_worker_that_was_just_made_is_waited_for(
+    cloudflare: Cloudflare, api: Any, fake_time: Any
+) -> None:
+    """workers-sdk, issue 3347: 10007 of a Worker right after its upload."""
+    switched = {"enabled": True, "previews_enabled": True}
+    for _ in range(3):
+        api.post(f"{W}/subdomain", status=404, json=no(10007))
+    api.post(f"{W}/subdomain", json=ok(switched))
+    assert cloudflare.set_subdomain("boss-ai", True, True) == Subdomain(True, True)
+    assert fake_time.slept == [0.25] * 3
+    api.replace("POST", f"{W}/subdomain", status=404, json=no(10007))
+    with pytest.raises(NotFound):
+        cloudflare.set_subdomain("boss-ai", True, True)
+    assert 15 <= sum(fake_time.slept[3:]) < 16
+    api.replace("POST", f"{W}/subdomain", status=404, json=no(7003))
+    before = len(fake_time.slept)
+    with pytest.raises(NotFound):
+        cloudflare.set_subdomain("boss-ai", True, True)
+    assert len(fake_time.slept) == before, "a wrong address is no Worker to come"
+
+
 def test_subdomains(cloudflare: Cloudflare, api: Any) -> None:
     api.get(f"{A}/workers/subdomain", json=ok({"subdomain": "xswarm"}))
     answer = {"enabled": True, "previews_enabled": False}
@@ -427,3 +449,30 @@ def test_a_success_that_says_failure_is_a_failure(cloudflare: Cloudflare, api: A
 def test_names_cannot_change_the_path(cloudflare: Cloudflare, api: Any) -> None:
     api.get(f"{A}/workers/services/..%2F..%2Fuser%3Fx", json=ok({}))
     assert cloudflare.worker_exists("../../user?x")
+
+
+@pytest.fixture
+def judging(fake_time: Any, api: Any) -> Cloudflare:
+    """Return a client as an environment has it: it looks into replies to changes."""
+    made = Http("Cloudflare", BASE, {}, clock=fake_time.clock, refuses=envelope.refuses)
+    return Cloudflare(made, "acc")
+
+
+def test_a_change_that_is_refused_with_status_200_is_refused(judging: Cloudflare, api: Any) -> None:
+    api.put(f"{W}/schedules", json=no(10100, "invalid cron string"))
+    with pytest.raises(Invalid, match="code 10100, invalid cron string") as caught:
+        judging.set_schedules("boss-ai", ["* * * * *"])
+    assert not caught.value.in_doubt
+
+
+def test_a_page_of_somebody_elses_is_no_success_of_a_change(judging: Cloudflare, api: Any) -> None:
+    api.put(f"{W}/schedules", body="<html>Sign in to the network</html>")
+    with pytest.raises(UnexpectedReply) as caught:
+        judging.set_schedules("boss-ai", ["* * * * *"])
+    assert caught.value.in_doubt
+
+
+@pytest.mark.parametrize("body", ["", "null", '{"id": "1"}', json.dumps(ok(None))])
+def test_a_change_may_be_answered_by_little(judging: Cloudflare, api: Any, body: str) -> None:
+    api.put(f"{W}/schedules", body=body)
+    judging.set_schedules("boss-ai", ["* * * * *"])

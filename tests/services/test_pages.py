@@ -214,7 +214,19 @@ def test_waiting_ends_when_it_is_live(cloudflare: Cloudflare, api: Any, fake_tim
 @pytest.mark.parametrize("stage", ["build", "deploy"])
 def test_waiting_ends_when_it_failed(cloudflare: Cloudflare, api: Any, stage: str) -> None:
     api.get(f"{P}/deployments/d1", json=ok(item("d1", "failure", stage=stage)))
-    with pytest.raises(StepFailed, match=f"stage {stage}: failure"):
+    api.get(f"{P}/deployments/d1/history/logs", status=403, json=no(10000))
+    with pytest.raises(StepFailed, match=f"stage {stage}: failure$"):
+        cloudflare.pages.finished("site", MADE)
+
+
+def test_a_failed_deployment_says_why(cloudflare: Cloudflare, api: Any) -> None:
+    lines = [
+        {"ts": "1", "line": "Uploading"},
+        {"ts": "2", "line": "Error: R2 bucket 'x' not found"},
+    ]
+    api.get(f"{P}/deployments/d1", json=ok(item("d1", "failure")))
+    api.get(f"{P}/deployments/d1/history/logs", json=ok({"total": 2, "data": lines}))
+    with pytest.raises(StepFailed, match=r"failure: Error: R2 bucket 'x' not found$"):
         cloudflare.pages.finished("site", MADE)
 
 
@@ -223,6 +235,20 @@ def test_waiting_has_an_end(cloudflare: Cloudflare, api: Any, fake_time: Any) ->
     with pytest.raises(StepFailed, match="did not end"):
         cloudflare.pages.finished("site", MADE, seconds=10)
     assert sum(fake_time.slept) <= 10
+
+
+def test_what_wrangler_made_is_found_when_the_list_has_it(
+    cloudflare: Cloudflare, api: Any, fake_time: Any
+) -> None:
+    older = {"metadata": {"branch": "main", "commit_message": "release 1"}}
+    newer = {"metadata": {"branch": "main", "commit_message": "release 2"}}
+    listed = [item("d1") | {"deployment_trigger": older}]
+    api.get(f"{P}/deployments", json=ok(listed))
+    api.get(f"{P}/deployments", json=ok([item("d2") | {"deployment_trigger": newer}, *listed]))
+    found = cloudflare.pages.made_of("site", Commit("main", "", "release 2"))
+    assert (found.id, fake_time.slept) == ("d2", [1])
+    with pytest.raises(StepFailed, match="no deployment of this release"):
+        cloudflare.pages.made_of("site", Commit("main", "", "release 3"))
 
 
 def test_rollback_list_and_delete(cloudflare: Cloudflare, api: Any) -> None:

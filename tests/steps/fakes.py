@@ -90,6 +90,9 @@ class FakePages:
         self.canonical[name] = made.id
         return made
 
+    def made_of(self, name: str, commit: Commit) -> PagesDeployment:
+        return next(one for one in self.deployments(name) if one.message == commit.message)
+
     def finished(self, name: str, made: PagesDeployment) -> PagesDeployment:
         return self.deployment(name, made.id)
 

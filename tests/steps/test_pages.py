@@ -173,7 +173,7 @@ fs.writeFileSync(process.env.HOME + "/called.json", JSON.stringify({
   argv: process.argv.slice(2), cwd: process.cwd(), token: process.env.CLOUDFLARE_API_TOKEN,
 }));
 if (fs.existsSync(process.env.HOME + "/fail")) {
-  console.error("the local twin serves no Pages Functions"); process.exit(1);
+  console.error("Your Function throws as it starts"); process.exit(1);
 }
 """
 
@@ -226,16 +226,4 @@ def test_wranglers_own_words_are_given(
     pages.apply(site, changes[0])
     with pytest.raises(StepFailed) as caught:
         pages.apply(site, changes[1])
-    assert caught.value.why == "the local twin serves no Pages Functions"
-
-
-def test_the_twin_serves_no_functions_and_says_so_before_anything(
-    settings: Callable[..., Settings], tmp_path: Path, cloudflare: FakeCloudflare
-) -> None:
-    site = Site(settings(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"))
-    site.__dict__["cloudflare"] = cloudflare
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/_worker.js").write_text("export default {}")
-    with pytest.raises(Refused, match="serves no Pages Functions") as caught:
-        pages.plan(site)
-    assert caught.value.why == "site/_worker.js"
+    assert caught.value.why == "Your Function throws as it starts"

@@ -111,6 +111,11 @@ class RememberedEdge(Edge):
         if production:
             self.pages[deployment.project] = deployment
 
+    async def try_functions(self, deployment: PagesDeployment, *, production: bool) -> None:
+        functions = deployment.functions
+        if functions is not None:
+            await self.validate(functions)
+
     async def unpublish(self, project: str) -> None:
         self.pages.pop(project, None)
         self.published.clear()

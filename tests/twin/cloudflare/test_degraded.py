@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.twin.cloudflare.stand_in import Api
@@ -55,13 +57,28 @@ def test_unknown_callers_are_challenged(agent: str, challenged: bool) -> None:
     assert Degraded(1).challenges({"User-Agent": agent}) is challenged
 
 
+def test_a_new_worker_is_not_known_at_once(api: Api) -> None:
+    api.worker("older")
+    url = f"{api.origin}/__sandbox/profile"
+    subdomain = {"json": {"enabled": True}}
+    api.session.put(url, json={"name": "degraded", "seconds": 0.5}, timeout=60)
+    api.worker("newer")
+    assert api.refused("POST", "A/workers/scripts/newer/subdomain", **subdomain) == (404, 10007)
+    assert api.refused("GET", "A/workers/services/newer") == (404, 10007)
+    time.sleep(0.6)
+    api.result("POST", "A/workers/scripts/newer/subdomain", **subdomain)
+    api.session.delete(url, timeout=60)
+
+
 def test_a_profile_begins_and_ends(api: Api) -> None:
     api.worker()
-    url = f"{api.origin}/__sandbox/profile"
+    url, profile = f"{api.origin}/__sandbox/profile", {"name": "degraded", "seconds": 0.5}
     assert api.session.put(url, json={"name": "sunny"}, timeout=60).status_code == 400
-    assert api.session.put(url, json={"name": "degraded"}, timeout=60).status_code == 200
+    assert api.session.put(url, json=profile, timeout=60).status_code == 200
+    time.sleep(0.6)  # a Worker that was just made is not known
+    api.version()
     assert api.edge.degraded is not None
-    assert api.result("GET", "A/workers/scripts/shop/versions")["items"] == []
-    assert api.session.delete(url, timeout=60).status_code == 200
     assert len(api.result("GET", "A/workers/scripts/shop/versions")["items"]) == 1
+    assert api.session.delete(url, timeout=60).status_code == 200
+    assert len(api.result("GET", "A/workers/scripts/shop/versions")["items"]) == 2
     assert api.edge.degraded is None

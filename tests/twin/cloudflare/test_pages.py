@@ -181,3 +181,27 @@ def test_variables_of_a_project_are_kept_and_secrets_are_not_told(api: Api) -> N
     wrong: dict[str, Any] = {"deployment_configs": {"production": {"env_vars": {"KEY": {}}}}}
     assert api.refused("PATCH", SITE, json=wrong) == (400, 10026)
     assert api.refused("PATCH", SITE, json={"banana": 1}) == (400, 10026)
+
+
+def test_functions_bound_to_what_is_not_there_make_a_deployment_that_fails(api: Api) -> None:
+    make(api)
+    upload(api, a=b"a")
+    live = publish(api, "a").json()["result"]
+    bucket = {"name": "FILES", "type": "r2_bucket", "bucket_name": "none"}
+    metadata = {"main_module": "index.js", "bindings": [bucket], "compatibility_date": "2026-01-01"}
+    texts = {"metadata": json.dumps(metadata), "index.js": "export default {}"}
+    parts = [
+        f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in texts.items()
+    ]
+    bundle = "".join([*parts, "--B--\r\n"])
+    failed = publish(api, "a", **{"_worker.bundle": bundle}).json()["result"]
+    stage = failed["latest_stage"]
+    assert (stage["name"], stage["status"]) == ("deploy", "failure")
+    log = api.result("GET", f"{SITE}/deployments/{failed['id']}/history/logs")["data"]
+    assert "Failed to publish your Function. Got error: R2 bucket 'none'" in log[-1]["line"]
+    told = api.result("GET", SITE)
+    assert told["canonical_deployment"]["id"] == live["id"]
+    assert told["latest_deployment"]["id"] == failed["id"]
+    back = api.refused("POST", f"{SITE}/deployments/{failed['id']}/rollback")
+    assert back == (400, 8000096)

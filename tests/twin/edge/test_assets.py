@@ -14,7 +14,6 @@ from yarl import URL
 from xswarm_twin.edge.assets import goes_to_worker, pages_site, worker_site
 from xswarm_twin.edge.capnp import text
 from xswarm_twin.edge.children import Children, Command
-from xswarm_twin.model import ScriptInvalid
 from xswarm_twin.programs import find_workerd
 
 ROOT = Path(__file__).parents[3]
@@ -262,19 +261,6 @@ def test_pages(play: Any, workshop: Any) -> None:
                 assert ("X-Robots-Tag" in response.headers) == (host != "site")
         await stage.edge.unpublish("site")
         assert (await stage.text(url))[0] == 404
-
-    play(scene)
-
-
-def test_pages_functions_are_refused(play: Any, workshop: Any, tmp_path: Path) -> None:
-    bundle = workshop.pages({"/index.html": "new"}, worker_bundle=tmp_path / "bundle")
-
-    async def scene(stage: Any) -> None:
-        url = f"http://127.0.0.1:{await stage.edge.listen('pages', 'site', 0)}"
-        await stage.edge.publish(workshop.pages({"/index.html": "old"}), production=True)
-        with pytest.raises(ScriptInvalid, match="Functions"):
-            await stage.edge.publish(bundle, production=True)
-        assert await stage.text(url) == (200, "old")
 
     play(scene)
 

@@ -40,6 +40,11 @@ _CAUSES: Final = (
         'write "new_sqlite_classes" in the place of "new_classes": the free plan has no others',
     ),
     _Cause("100158", "", f"{_PAID} needs it: vectorize"),
+    _Cause("100328", "", 'remove "limits": the free plan takes no limits of CPU time'),
+    _Cause(
+        *("10072", ""),
+        "remove cron triggers, of this or another Worker: they count together, 5 on the free plan",
+    ),
     _Cause("10208", "", f"{_PAID} needs it: schedules of workflows"),
     _Cause("10067", "", f"{_PAID} needs it: containers"),
     _Cause(

@@ -115,8 +115,19 @@ class WorkerVersion:
 
 
 @dataclass(frozen=True)
+class PagesRoutes:
+    """Which paths of a Pages project invoke its Functions; what is excluded does not."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PagesDeployment:
-    """A deployment of a Pages project: its files, and its _headers and _redirects as text."""
+    """A deployment of a Pages project: its files, and its _headers and _redirects as text.
+
+    ``functions`` are the Worker of its Functions, which the paths of ``routes`` invoke.
+    """
 
     id: str
     project: str
@@ -126,4 +137,5 @@ class PagesDeployment:
     files: Mapping[str, AssetFile]
     headers: str = ""
     redirects: str = ""
-    worker_bundle: Path | None = None
+    functions: WorkerVersion | None = None
+    routes: PagesRoutes = field(default_factory=lambda: PagesRoutes((), ()))

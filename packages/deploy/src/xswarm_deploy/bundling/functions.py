@@ -18,7 +18,6 @@ from xswarm_deploy import fence
 from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.pages import Commit
 
 _CONFIGURATIONS: Final = ("wrangler.toml", "wrangler.json", "wrangler.jsonc")
@@ -67,20 +66,15 @@ def digest(site: Path, root: Path) -> str:
     return hashlib.sha256(f"{written} {_bundled(top, site, written)}".encode()).hexdigest()
 
 
-def require_served(environment: Environment, site: Path) -> None:
-    """Refuse a site with Functions on the local twin, before anything is changed.
+def configuration(site: Path, root: Path) -> Path | None:
+    """Return wrangler's configuration of a Pages project with Functions; None: there is none.
 
-    Raises:
-        Refused: the twin serves static files alone.
+    Args:
+        site: the folder that is published.
+        root: of the repository's project.
     """
-    root = environment.settings.root
-    places = found(site, root)
-    if places and is_loopback(environment.settings.text("CLOUDFLARE_API_BASE_URL")):
-        raise Refused(
-            "the local twin serves no Pages Functions",
-            ", ".join(place.relative_to(project(site, root)).as_posix() for place in places),
-            "leave the site out here: INVOKE_DEPLOY_PAGES_DIRECTORY= inv deploy.local",
-        )
+    files = (project(site, root) / name for name in _CONFIGURATIONS)
+    return next((file for file in files if file.is_file()), None) if found(site, root) else None
 
 
 def deploy(environment: Environment, site: Path, commit: Commit) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import configuration_shape, jsonc
+from xswarm_deploy.bundling import configuration_shape, jsonc, toml
 from xswarm_deploy.bundling.configuration_keys import KEYS, Scope
 from xswarm_deploy.errors import Refused
 
@@ -14,23 +14,13 @@ if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 
-def _toml(text: str) -> Any:
-    import tomllib  # its patterns take as long to compile as the rest of this file to load
-
-    return tomllib.loads(text)
-
-
 READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    ".toml": _toml,
+    ".toml": toml.loads,
     ".json": jsonc.loads,  # wrangler takes comments in both
     ".jsonc": jsonc.loads,
 }
 REDIRECT: Final = ".wrangler/deploy/config.json"
 """Where a framework's build names the configuration that it made, beside the written one."""
-_BY_TOML: Final = (
-    ", by TOML 1.0: wrangler also takes an inline table of several lines or with a comma at its"
-    " end, and the escapes \\e and \\x"
-)
 _BUILD: Final = "deploy.worker.build in invoke.yaml"
 
 
@@ -204,7 +194,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         content = READERS[file.suffix](file.read_text(encoding="utf-8-sig"))  # with a BOM or not
     except (ValueError, RecursionError) as error:
-        way_on = f"correct {file.name} there{_BY_TOML if file.suffix == '.toml' else ''}"
+        way_on = f"correct {file.name} there"
         raise Refused(f"{file.name} cannot be read", str(error), way_on) from None
     if not isinstance(content, Mapping):
         raise Refused(f"{file.name} is no wrangler configuration", "it is no table")

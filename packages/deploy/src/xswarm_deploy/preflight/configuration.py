@@ -255,9 +255,8 @@ def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
 
 
 def _functions(site: Site, _content: Mapping[str, Any]) -> str:
-    """Let wrangler bundle the site's Functions, and see that the environment serves them."""
+    """Let wrangler bundle the site's Functions."""
     folder, root = _site(site), site.settings.root
-    functions.require_served(site, folder)
     functions.digest(folder, root)
     places = functions.found(folder, root)
     return f"accepted: {', '.join(place.relative_to(root).as_posix() for place in places)}"
@@ -282,9 +281,12 @@ def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     )
 
 
-def _triggers(site: Site, content: Mapping[str, Any]) -> str:
+def _triggers(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Count cron triggers, routes and custom domains; the release sets all of them."""
     crons = triggers.described(site.settings) or ()
+    if len(crons) > limits.CRONS_FREE:
+        told = f"{len(crons)} crons; the free plan takes {limits.CRONS_FREE}, of all Workers"
+        return Seen("warn", told, "see the account's plan")
     timed = f"{len(crons)} cron(s)" if crons else "no cron"
     routes, hosts = (zones.listed(content, custom=custom) for custom in (False, True))
     if not routes and not hosts:

@@ -21,6 +21,7 @@ MOST_FREE: Final = 64
 LARGEST: Final = 5 * 1024  # bytes
 CODE: Final = 10 * 1024**2  # bytes, compressed; likewise:
 CODE_FREE: Final = 3 * 1024**2
+CRONS_FREE: Final = 5  # of an account on the free plan
 SOURCE_MAP: Final = "application/source-map"
 SMALLER: Final = "leave packages out, or move data to static files, KV or R2; or see the plan"
 

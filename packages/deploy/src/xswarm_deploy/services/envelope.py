@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from xswarm_deploy.services.errors import error_kind, read_error
@@ -29,6 +30,20 @@ class Result(NamedTuple, Generic[Shape]):
 
     value: Shape
     info: Info
+
+
+def refuses(reply: Reply) -> bool:
+    """Return whether an answer to a change is a refusal although its status says success.
+
+    What is empty, or JSON without an envelope (that of deletions), is none.
+
+    Raises:
+        UnexpectedReply: it is no JSON: a proxy, or a login page, answers in Cloudflare's place.
+    """
+    if not reply.changing or not reply.body.strip():
+        return False
+    content = reply.json()
+    return isinstance(content, Mapping) and content.get("success") is False
 
 
 def require_success(reply: Reply) -> None:

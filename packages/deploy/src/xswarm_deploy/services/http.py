@@ -88,6 +88,7 @@ class Http:
         session: a `requests` session to share; a new one otherwise.
         fenced: whether calls that change something need the lock of the release under way.
         judge: what a refusal means; by default its status says so.
+        refuses: whether a reply is a refusal although its status says success; by default none.
 
     Raises:
         Refused: the base URL or a header cannot be used.
@@ -107,6 +108,7 @@ class Http:
         jitter: Callable[[], float] = _JITTER,
         fenced: bool = True,
         judge: Judge | None = None,
+        refuses: Callable[[Reply], bool] = lambda _: False,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(service, base_url)
@@ -117,6 +119,7 @@ class Http:
         self._jitter = jitter
         self._fenced = fenced
         self._judge = judge or _by_status
+        self._refuses = refuses
         self._quota: tuple[quota.Quota, float] | None = None  # and the clock when it was read
 
     def open_ahead(self, count: int) -> None:
@@ -326,7 +329,8 @@ class Http:
             raise ServiceUnavailable(
                 self.service, call.name, message=outcome.reason, in_doubt=in_doubt
             )
-        if outcome.status < 300 or outcome.status in expect:
+        taken = outcome.status < 300 and not self._refuses(outcome)
+        if taken or outcome.status in expect:
             return outcome
         raise self._error(call, outcome, in_doubt)
 

@@ -19,7 +19,7 @@ from xswarm_deploy.services.http import Files, Http, bearer
 from xswarm_deploy.services.progress import Progress, Uploads, silent
 from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.reply import Reply
-from xswarm_deploy.services.settle import settled, unless_missing
+from xswarm_deploy.services.settle import PROPAGATION, settled, unless_missing
 from xswarm_deploy.services.shape import Wire
 from xswarm_deploy.services.uploading import Queue, Round, send_all, until_complete
 from xswarm_deploy.transport import Sent
@@ -63,6 +63,14 @@ class _Deployment(Wire):
     deployment_trigger: _Trigger | None = None
     latest_stage: _Stage | None = None
     aliases: tuple[str, ...] | None = None
+
+
+class _Line(Wire):
+    line: str
+
+
+class _Log(Wire):
+    data: tuple[_Line, ...] = ()
 
 
 class _Token(Wire):
@@ -252,6 +260,27 @@ class Pages:
 
         return settled(lambda: self._post_deployment(name, manifest, commit, rules), look)
 
+    def made_of(self, name: str, commit: Commit) -> PagesDeployment:
+        """Find what somebody else has just deployed of a commit; lists may lag a little.
+
+        Args:
+            name: the project.
+            commit: the branch, and a message unlike any other.
+
+        Raises:
+            StepFailed: there is none.
+        """
+        clock = self._http.clock
+        ends = clock.monotonic() + PROPAGATION
+        while True:
+            found = next((one for one in self.deployments(name) if _is_of(one, commit)), None)
+            if found is not None:
+                return found
+            if clock.monotonic() >= ends:
+                why = f"none of its deployments has the message {commit.message!r}"
+                raise StepFailed(f"pages {name} has no deployment of this release", why)
+            clock.sleep(1)
+
     def finished(self, name: str, made: PagesDeployment, seconds: float = 300.0) -> PagesDeployment:
         """Wait until a deployment that was just made is live, and return it.
 
@@ -268,7 +297,7 @@ class Pages:
         pause, found = 0.1, made
         while not found.live:
             if found.failed:
-                raise StepFailed(f"Pages deployment {found.id} failed", _progress(found))
+                raise StepFailed(f"Pages deployment {found.id} failed", self._why(name, found))
             if clock.monotonic() + pause > deadline:
                 why = f"after {seconds:.0f} s: {_progress(found)}"
                 raise StepFailed(f"Pages deployment {found.id} did not end", why)
@@ -276,6 +305,15 @@ class Pages:
             pause = min(2.0, pause * 1.5)
             found = self.deployment(name, found.id)
         return found
+
+    def _why(self, name: str, failed: PagesDeployment) -> str:
+        """Return how far a deployment got, and the last line of its log where there is one."""
+        try:
+            log = self._http.get(f"{self._path(name, failed.id)}/history/logs")
+            lines = [each.line.strip() for each in unwrap(log, _Log).data]
+        except ServiceError:
+            lines = []
+        return ": ".join([_progress(failed), *lines[-1:]])
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         """Make an earlier production deployment the live one again."""

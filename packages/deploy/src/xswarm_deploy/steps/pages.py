@@ -73,13 +73,12 @@ def plan(site: Site) -> list[Change]:
     """Return what would change: the project where it is missing, a deployment where it differs.
 
     Raises:
-        Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions
-            on the local twin.
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions that
+            wrangler does not bundle.
     """
     name = site.settings.project.pages.project
     if not used(site):
         return []
-    functions.require_served(site, _folder(site.settings))
     wanted = digest(site.settings)
     now = current(site)
     if now and _content_of(now) == wanted:
@@ -290,14 +289,7 @@ def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeploy
     """Deploy a site with Functions, and find what wrangler made by its commit message."""
     functions.deploy(environment, _folder(environment.settings), commit)
     name = environment.settings.project.pages.project
-    made = [
-        one
-        for one in environment.cloudflare.pages.deployments(name)
-        if one.message == commit.message
-    ]
-    if not made:
-        raise StepFailed(f"pages {name} has no deployment although wrangler made one")
-    return made[0]
+    return environment.cloudflare.pages.made_of(name, commit)
 
 
 def _make_live(environment: Environment, deployment: str) -> Facts:

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 
 from xswarm_twin.cloudflare import bodies, refusals
 from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.records import Worker
 from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.edge import spread
 from xswarm_twin.edge.degraded import Degraded
@@ -103,6 +104,7 @@ async def suffered(request: web.Request, handler: Handler) -> web.StreamResponse
     if profile is None or request.path == PATH:
         return await handler(request)
     profile.require_quota()
+    _require_known(request, profile.seconds)
     before = spread.SECONDS.set(profile.seconds)
     try:
         response = await handler(request)
@@ -110,6 +112,21 @@ async def suffered(request: web.Request, handler: Handler) -> web.StreamResponse
         spread.SECONDS.reset(before)
     lists = request.method == "GET" and isinstance(response, web.Response)
     return _lagging(response, profile.seconds) if lists else response
+
+
+def _require_known(request: web.Request, seconds: float) -> None:
+    """Refuse to know a Worker that was just made, but to who uploads it (workers-sdk 3347)."""
+    name = request.match_info.get("worker", "")
+    worker = twin_of(request).store.find(Worker, name) if name else None
+    if worker is None or request.method == "PUT":
+        return
+    if not _is_older({"created_on": worker.created_on}, _shown(seconds)):
+        raise refusals.worker_not_found()
+
+
+def _shown(seconds: float) -> datetime:
+    """Return until when what was made shows by now."""
+    return datetime.now(UTC) - timedelta(seconds=seconds)
 
 
 def _lagging(response: web.StreamResponse, seconds: float) -> web.StreamResponse:
@@ -120,7 +137,7 @@ def _lagging(response: web.StreamResponse, seconds: float) -> web.StreamResponse
     result = told.get("result") if isinstance(told, dict) else None
     if not isinstance(result, dict):
         return response
-    newest = datetime.now(UTC) - timedelta(seconds=seconds)
+    newest = _shown(seconds)
     for name in _LISTS:
         if isinstance(result.get(name), list):
             result[name] = [one for one in result[name] if _is_older(one, newest)]

@@ -2,9 +2,9 @@
 
 For tests of undo and resume. ``PUT /__sandbox/faults`` adds one, ``GET`` lists them, ``DELETE``
 removes all; the account's token authorises. Beside the common kinds there are ``status:CODE`` (403:
-the token lacks the permission; 429 or 5xx; not applied), ``revoked`` (the token has ended),
-``elsewhere`` (it may not be used from this address), ``page:CODE`` (the edge answers with a page in
-HTML; not applied), ``spread:SECONDS`` (answered at once; a deployment is served after that time,
+the token lacks the permission; 200: ``success`` is false all the same; 429 or 5xx; not applied),
+``revoked`` (the token has ended), ``elsewhere`` (it may not be used from this address),
+``page:CODE`` (the edge, or with 200 a proxy, answers with a page in HTML; not applied), ``spread:SECONDS`` (answered at once; a deployment is served after that time,
 as it takes to reach all of the edge) and ``block:SECONDS`` (from then on **every** call is refused
 with 429 for that time, as Cloudflare does to who made too many).
 """
@@ -25,8 +25,8 @@ from xswarm_twin.edge import spread
 from xswarm_twin.faults import COMMON, Fault
 
 _KINDS: Final = (
-    *(*COMMON, "revoked", "elsewhere", "status:403", "status:429", "status:5NN"),
-    *("page:403", "page:5NN", "spread:SECONDS", "block:SECONDS"),
+    *(*COMMON, "revoked", "elsewhere", "status:200", "status:403", "status:429", "status:5NN"),
+    *("page:200", "page:403", "page:5NN", "spread:SECONDS", "block:SECONDS"),
 )
 _PAGE: Final = "<!DOCTYPE html><html><head><title>{}: Web server is down</title></head></html>"
 

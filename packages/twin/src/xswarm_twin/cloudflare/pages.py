@@ -10,15 +10,22 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import assets, bodies, refusals, strictness, uploads
+from xswarm_twin.cloudflare import (
+    assets,
+    bodies,
+    pages_functions,
+    refusals,
+    strictness,
+    uploads,
+)
 from xswarm_twin.cloudflare.assets import MAXIMUM_FILE_BYTES
 from xswarm_twin.cloudflare.blobs import Incoming
-from xswarm_twin.cloudflare.envelope import paged, success
+from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
 from xswarm_twin.control import token_of
-from xswarm_twin.model import PagesDeployment
+from xswarm_twin.model import PagesDeployment, ScriptInvalid
 
 MAXIMUM_FILES = 100_000
 """Of a site on a paid plan (Pages, "Limits"); 20,000 on the free one."""
@@ -36,6 +43,8 @@ _CONFIGURED = {
 }
 """How a project's deployments run where nobody has set anything."""
 _COMMIT = ("commit_hash", "commit_message", "commit_dirty")
+_DEPLOYED = "Success: Your site was deployed!"
+_FAILED = "Failed to publish your Function. Got error: {}"
 _FORM_FIELD_BYTES = 8 * 1024 * 1024
 
 routes = web.RouteTableDef()
@@ -79,7 +88,7 @@ async def show(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Change the production branch, or variables and secrets, of which null removes one.
 
-    They are kept, and reach nothing: the twin serves no Functions.
+    Functions have them from the next deployment on.
     """
     twin, body = twin_of(request), await bodies.json_object(request)
     strictness.require_known(body, ("name", "production_branch", "deployment_configs"))
@@ -158,14 +167,23 @@ async def deployments(request: web.Request) -> web.Response:
 
 @routes.post(_DEPLOYMENTS)
 async def deploy(request: web.Request) -> web.Response:
-    """Deploy uploaded files by their manifest; when the reply comes, the edge serves them."""
+    """Deploy uploaded files by their manifest; when the reply comes, the edge serves them.
+
+    Functions that Cloudflare does not take are no refusal: the deployment is made, and fails.
+    """
     twin, project = twin_of(request), find_project(request)
     form, bundle = await _form(request)
     async with twin.lock(_lock_of(project)):
         project = find_project(request)
-        publication = _publication(twin, project, form, bundle)
+        publication = _publication(twin, project, form)
+        pages_functions.routes(publication)
         production = publication.environment == _PRODUCTION
-        await twin.edge.publish(served(twin, publication), production=production)
+        try:
+            publication = await _published(twin, project, publication, bundle)
+        except (Refusal, ScriptInvalid) as error:
+            publication = replace(publication, failure=_FAILED.format(error))
+            twin.store.save(publication)
+            return success(_deployment(twin, publication))
         canonical = publication.id if production else project.canonical
         twin.store.save(publication, replace(project, canonical=canonical))
     return success(_deployment(twin, publication))
@@ -175,6 +193,15 @@ async def deploy(request: web.Request) -> web.Response:
 async def deployment(request: web.Request) -> web.Response:
     """Return one deployment."""
     return success(_deployment(twin_of(request), _find(request)))
+
+
+@routes.get(_DEPLOYMENTS + "/{deployment}/history/logs")
+async def logs(request: web.Request) -> web.Response:
+    """Return the lines of a deployment's log; the last one of a failed one says why."""
+    publication = _find(request)
+    line = f"Error: {publication.failure}" if publication.failure else _DEPLOYED
+    lines = [{"ts": publication.created_on, "line": line}]
+    return success({"total": len(lines), "includes_container_logs": False, "data": lines})
 
 
 @routes.delete(_DEPLOYMENTS + "/{deployment}")
@@ -197,7 +224,7 @@ async def rollback(request: web.Request) -> web.Response:
     twin, project = twin_of(request), find_project(request)
     async with twin.lock(_lock_of(project)):
         publication = _find(request)
-        if publication.environment != _PRODUCTION:
+        if publication.environment != _PRODUCTION or publication.failure:
             raise refusals.pages_manifest_invalid("only a production deployment can come back")
         await twin.edge.publish(served(twin, publication), production=True)
         twin.store.save(replace(find_project(request), canonical=publication.id))
@@ -207,13 +234,14 @@ async def rollback(request: web.Request) -> web.Response:
 async def serve_all(twin: Twin, project: Project) -> None:
     """Bring the edge to what is stored of a project."""
     for publication in twin.store.all(Publication, project.name):
+        if publication.failure:
+            continue
         production = publication.id == project.canonical
         await twin.edge.publish(served(twin, publication), production=production)
 
 
 def served(twin: Twin, publication: Publication) -> PagesDeployment:
     """Return a deployment as the edge takes it."""
-    bundle = publication.worker_bundle
     return PagesDeployment(
         id=publication.id,
         project=publication.project,
@@ -223,7 +251,8 @@ def served(twin: Twin, publication: Publication) -> PagesDeployment:
         files=assets.files_of(twin, "pages", publication.files),
         headers=publication.headers,
         redirects=publication.redirects,
-        worker_bundle=None if bundle is None else twin.blobs.path(bundle),
+        functions=pages_functions.version(twin, publication),
+        routes=pages_functions.routes(publication),
     )
 
 
@@ -266,23 +295,38 @@ def _file(entry: Any) -> tuple[str, str, bytes]:
     return bodies.required(file, "key", str), media_type, content
 
 
-async def _form(request: web.Request) -> tuple[dict[str, str], str | None]:
-    """Read a deployment's form: its texts by name, and the bundle's blob."""
-    twin, form, bundle = twin_of(request), dict[str, str](), None
+async def _published(
+    twin: Twin, project: Project, publication: Publication, bundle: bytes | None
+) -> Publication:
+    """Let the edge serve a new deployment, once its Functions have started; return it with them.
+
+    Raises:
+        Refusal: they are none, or bound to what is not there.
+        ScriptInvalid: they do not start.
+    """
+    production = publication.environment == _PRODUCTION
+    if bundle is not None:
+        functions = await pages_functions.taken(twin, project, publication.environment, bundle)
+        publication = replace(publication, functions=functions)
+    deployment = served(twin, publication)
+    await twin.edge.try_functions(deployment, production=production)
+    await twin.edge.publish(deployment, production=production)
+    return publication
+
+
+async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None]:
+    """Read a deployment's form: its texts by name, and the bundle of its Functions."""
+    form, bundle = dict[str, str](), None
     async for part in uploads.parts_of(request):
         name = part.name or ""
         if name == "_worker.bundle":
-            incoming = await twin.blobs.receive(uploads.chunks(part), uploads.MAXIMUM_UPLOAD_BYTES)
-            await twin.blobs.keep(incoming)
-            bundle = incoming.sha256
+            bundle = await uploads.whole(part, uploads.MAXIMUM_UPLOAD_BYTES)
         else:
             form[name] = uploads.text_of(await uploads.whole(part, _FORM_FIELD_BYTES), name)
     return form, bundle
 
 
-def _publication(
-    twin: Twin, project: Project, form: Mapping[str, str], bundle: str | None
-) -> Publication:
+def _publication(twin: Twin, project: Project, form: Mapping[str, str]) -> Publication:
     branch = form.get("branch") or project.production_branch
     return Publication(
         id=new_id(),
@@ -294,7 +338,7 @@ def _publication(
         headers=form.get("_headers", ""),
         redirects=form.get("_redirects", ""),
         commit={name: form[name] for name in _COMMIT if name in form},
-        worker_bundle=bundle,
+        routes=form.get("_routes.json", ""),
     )
 
 
@@ -355,7 +399,7 @@ def _told(twin: Twin, project: Project) -> dict[str, Any]:
 def _deployment(twin: Twin, publication: Publication) -> dict[str, Any]:
     stage = {
         "name": "deploy",
-        "status": "success",
+        "status": "failure" if publication.failure else "success",
         "started_on": publication.created_on,
         "ended_on": publication.created_on,
     }

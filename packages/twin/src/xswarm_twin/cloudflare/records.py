@@ -157,7 +157,12 @@ class Project(Record, kind="project", key="name"):
 
 @dataclass(frozen=True)
 class Publication(Record, kind="publication", owner="project"):
-    """A deployment of a Pages project; ``files`` are hashes by path, ``worker_bundle`` a blob."""
+    """A deployment of a Pages project; ``files`` are hashes by path.
+
+    ``functions`` have main_module, modules (name, media_type, blob), bindings, and a
+    compatibility date and flags; ``routes`` is the text of ``_routes.json``. ``failure`` says why
+    a deployment came to nothing; the edge never served it.
+    """
 
     id: str
     project: str
@@ -168,12 +173,15 @@ class Publication(Record, kind="publication", owner="project"):
     headers: str = ""
     redirects: str = ""
     commit: dict[str, str] = field(default_factory=dict)
-    worker_bundle: str | None = None
+    functions: dict[str, Any] | None = None
+    routes: str = ""
+    failure: str = ""
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Return the bundle's bytes."""
-        return () if self.worker_bundle is None else (self.worker_bundle,)
+        """Return the modules' bytes."""
+        modules = self.functions["modules"] if self.functions else ()
+        return tuple(str(module["blob"]) for module in modules)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from multidict import CIMultiDict
 
 from xswarm_twin import control
 from xswarm_twin.edge import python_host, spread
-from xswarm_twin.edge.assets import for_routing, goes_to_worker
+from xswarm_twin.edge.assets import for_routing, goes_to_worker, pages_site
 from xswarm_twin.edge.children import Children
 from xswarm_twin.edge.configuration import CONTROL
 from xswarm_twin.edge.degraded import CHALLENGE, Degraded
 from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
-from xswarm_twin.edge.pages import Pages
+from xswarm_twin.edge.pages import Page, Pages
 from xswarm_twin.edge.proxy import RAY, TAILED, CallFailed, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import KEY_HEADER, Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
@@ -289,14 +289,17 @@ class Edge:
             self._degraded.uploaded(version.id)
 
     async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
-        """Serve a Pages deployment at its own host; in production at the project's too.
-
-        Raises ScriptInvalid for one with Functions, which the twin does not serve.
-        """
+        """Serve a Pages deployment at its own host; in production at the project's too."""
         await self._open()
-        if deployment.worker_bundle is not None:
-            raise ScriptInvalid("the local twin serves no Pages Functions; use a Worker instead")
         self._pages.publish(deployment, production=production)
+
+    async def try_functions(self, deployment: PagesDeployment, *, production: bool) -> None:
+        """Start a deployment's Functions, if it has any; raises ScriptInvalid where they do not."""
+        await self._open()
+        if deployment.functions is not None:
+            site = pages_site(deployment, production=production)
+            self._versions.know(deployment.functions, site)
+            await self._versions.judge(deployment.functions)
 
     async def unpublish(self, project: str) -> None:
         """Serve a Pages project no longer."""
@@ -379,8 +382,8 @@ class Edge:
         if target is None:
             return _nothing()
         if target.kind == "pages":
-            site = self._pages.find(target.name, target.part)
-            return _nothing() if site is None else await send_answer(request, site)
+            page = self._pages.find(target.name, target.part)
+            return _nothing() if page is None else await self._answer_page(request, page)
         if request.path == SCHEDULED:
             return await self._fired(request, target.name)
         await self._versions.settled(target.name)
@@ -388,6 +391,14 @@ class Edge:
         if version is None:
             return _nothing()
         return await self._answer_by(request, version, told=target.part is None)
+
+    async def _answer_page(self, request: web.Request, page: Page) -> web.StreamResponse:
+        """Let a Pages project answer: its Functions where its routes say so, else its files."""
+        functions = page.functions
+        if functions is None or not page.invokes(request.rel_url.raw_path):
+            return await send_answer(request, page.site)
+        self._versions.know(functions, page.site)
+        return await self._proxy.forward(request, self._versions.serving(functions))
 
     async def _fired(self, request: web.Request, worker: str) -> web.Response:
         """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""

@@ -91,10 +91,15 @@ class Versions:
         """Return the names of the Workers that have a known version."""
         return self._workers
 
-    def know(self, version: WorkerVersion) -> None:
-        """Take note of a version, and of what has changed about its Worker."""
+    def know(self, version: WorkerVersion, site: Site | None = None) -> None:
+        """Take note of a version, and of what has changed about its Worker.
+
+        Args:
+            version: the version.
+            site: its static files, where they are none of the version's own.
+        """
         if version.id not in self._known:
-            self._sites[version.id] = worker_site(version)
+            self._sites[version.id] = site or worker_site(version)
             self._workers.add(version.worker)
         self._known[version.id] = version
         self._forget_old(version.worker)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from xswarm_deploy.services import envelope
 from xswarm_deploy.services.cloudflare import refusals
 from xswarm_deploy.services.cloudflare.accounts import Account, Token
 from xswarm_deploy.services.cloudflare.buckets import Bucket, Buckets
@@ -59,6 +60,7 @@ class Cloudflare(Stores, Workers, Versions, Deployments, Observed, Buckets, Zone
             settings.text("CLOUDFLARE_API_BASE_URL"),
             {"Authorization": bearer(token)},
             judge=refusals.judged,
+            refuses=envelope.refuses,
         )
         return cls(http, settings.text("CLOUDFLARE_ACCOUNT_ID"))
 

@@ -16,7 +16,7 @@ from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.progress import Progress, silent, upload
 from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.reply import Reply
-from xswarm_deploy.services.settle import unless_missing
+from xswarm_deploy.services.settle import once_there, unless_missing
 from xswarm_deploy.services.shape import Wire
 
 
@@ -140,10 +140,16 @@ class Workers(Client):
         return Subdomain(found.enabled, found.previews_enabled)
 
     def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
-        """Switch a Worker's workers.dev address and preview hosts on or off."""
+        """Switch a Worker's workers.dev address and preview hosts on or off.
+
+        It is the first call after a Worker was made, which may not be known yet.
+        """
         wanted = {"enabled": enabled, "previews_enabled": previews_enabled}
         self._subdomain_ahead.forget()
-        reply = self.http.post(f"{self._script(name)}/subdomain", json=wanted, safe=True)
+        path = f"{self._script(name)}/subdomain"
+        reply = once_there(
+            lambda: self.http.post(path, json=wanted, safe=True), WORKER_MISSING, self.http.clock
+        )
         found = unwrap(reply, _Switches)
         return Subdomain(found.enabled, found.previews_enabled)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import calling, d1, wrangler
+from xswarm_deploy.bundling import calling, d1, functions, wrangler
 from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.loopback import is_loopback
@@ -48,6 +48,8 @@ def provide(site: Site) -> None:
     make(site, content)
     for own in _of_environments(site):
         make(site, own)
+    for own in _of_pages(site):
+        make(site, own)
     for one in d1.migrated(site.settings):
         if d1_pending.pending(site.d1, one.database, one.ledger, one.files):
             _apply(site, one)
@@ -59,6 +61,16 @@ def _of_environments(site: Site) -> Iterator[Mapping[str, Any]]:
     for name in content.get("env") or {}:
         with suppress(DeployError):  # the check of that environment says why
             yield wrangler.environment(content, name)
+
+
+def _of_pages(site: Site) -> Iterator[Mapping[str, Any]]:
+    """Yield what the Functions of the static site are bound to, by their own configuration."""
+    pages = site.settings.project.pages
+    if pages.directory:
+        folder = site.settings.path(pages.directory)
+        file = functions.configuration(folder, site.settings.root)
+        with suppress(DeployError):  # wrangler says why it cannot be read
+            yield from [wrangler.parsed(file)] if file else ()
 
 
 def make(site: Site, content: Mapping[str, Any]) -> None:
