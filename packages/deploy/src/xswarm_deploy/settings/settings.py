@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xswarm_deploy import texts
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
@@ -586,6 +587,10 @@ def _overlay(
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
     known = {name for variable in mine for name in _names(variable)}
     given = {name: process_environment.get(name, "").rstrip() for name in known}
+    for name, value in given.items():
+        if not value.isascii() and texts.valid(value) != value:
+            why, remedy = "it is not UTF-8 text", "set it to UTF-8 text, or unset it"
+            raise Refused(f"{name} of {PROCESS} cannot be read", why, remedy)
     return {name: value for name, value in given.items() if value}
 
 
