@@ -83,7 +83,8 @@ def no_secrets_of_others() -> Iterator[None]:
     yield
     secret._known.clear()
     secret._known.update(before)
-    secret._longest_first.clear()
+    for found in (secret._longest_first, secret._words, secret._public):
+        found.clear()
 
 
 @pytest.fixture(autouse=True)

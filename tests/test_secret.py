@@ -8,7 +8,16 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from xswarm_deploy.secret import Secret, contained, one_line, redact
+from xswarm_deploy import secret as secret_module
+from xswarm_deploy.secret import (
+    Secret,
+    contained,
+    dumped,
+    one_line,
+    public,
+    redact,
+    without_secrets,
+)
 
 VALUE = 'canary "quoted" + välue/1'
 
@@ -59,6 +68,62 @@ def test_equal_secrets_are_equal_and_have_equal_fingerprints(secret: Secret) -> 
 def test_short_values_do_not_blank_out_ordinary_words() -> None:
     Secret("true", "FLAG")
     assert redact("this is true") == "this is true"
+
+
+WORDS = {
+    "STAGE": "worker",
+    "STATE": "succeeded",
+    "APP_URL": "https://app.example/",
+    "PIN": "123456",
+}
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, none in (
+        ("_known", {}),
+        ("_words", set()),
+        ("_longest_first", []),
+        ("_public", set()),
+    ):
+        monkeypatch.setattr(secret_module, name, none)
+    public(["https://app.example", ""])
+    for name, value in WORDS.items():
+        Secret(value, name)
+    Secret("s3cret-of-json", "TELLING")
+
+
+@pytest.mark.usefixtures("words")
+def test_what_a_machine_reads_again_stays_what_it_was() -> None:
+    event = {
+        "step": "worker",
+        "succeeded": ["worker"],
+        "bytes": 123456789,
+        "webhook": "https://app.example/worker/stripe",
+        "none": None,
+    }
+    assert json.loads(dumped(event)) == event
+    assert without_secrets("worker succeeded") == "worker succeeded"
+
+
+@pytest.mark.usefixtures("words")
+def test_a_secret_leaves_json_and_what_people_are_told_loses_words_too() -> None:
+    held = {"s3cret-of-json": 1, "url": "x/s3cret-of-json", "why": ["it is worker"]}
+    text = dumped({"a": [held]}, indent=2)
+    found = {"[TELLING]": 1, "url": "x/[TELLING]", "why": ["it is [STAGE]"]}
+    assert json.loads(text) == {"a": [found]}
+    assert redact("s3cret-of-json worker https://app.example/") == (
+        "[TELLING] [STAGE] https://app.example/"
+    )
+    assert "\x9b" not in dumped({"a": "\x9b2J"})
+
+
+@pytest.mark.usefixtures("words")
+def test_a_value_that_turns_out_to_be_public_is_redacted_no_more() -> None:
+    Secret("https://late.example/", "LATE")
+    assert redact("at https://late.example/") == "at [LATE]"
+    public(["https://late.example"])
+    assert redact("at https://late.example/") == "at https://late.example/"
 
 
 def test_the_longer_of_two_overlapping_secrets_goes_first() -> None:

@@ -373,6 +373,22 @@ def test_a_ledger_whose_tool_kept_no_texts_is_led_to_the_baseline(local: Databas
     assert caught.value.remedy.startswith("inv migrate.baseline --to c-index;")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE _migrations SET execution_time_ms = 'soon'",
+        "UPDATE _migrations SET name = x'ff'",
+        "UPDATE _migration_texts SET text = x'789c'",
+    ],
+)
+def test_a_ledger_that_somebody_wrote_into_is_told(database: Database, sql: str) -> None:
+    run(database, THREE)
+    database.execute(sql)
+    with pytest.raises(Refused, match=r"The row of a-users\.sql in _migrations") as caught:
+        migration_history.read(database)
+    assert "by hand" in caught.value.remedy
+
+
 def test_another_tables_name_is_not_taken_for_the_ledger(database: Database) -> None:
     database.execute("CREATE TABLE _migrations (version)")
     with pytest.raises(Refused, match="not this tool's"):

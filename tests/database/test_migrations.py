@@ -166,6 +166,17 @@ def test_a_folder_whose_files_are_further_below_is_refused(tmp_path: Path) -> No
     assert caught.value.remedy == f"set deploy.migrations.directory to {tmp_path}/sqlite"
 
 
+def test_a_file_in_capitals_is_not_passed_over_and_hidden_ones_are(tmp_path: Path) -> None:
+    (tmp_path / "1.sql").write_text("SELECT 1")
+    (tmp_path / "._1.sql").write_bytes(b"\0\5\x16\7")
+    (tmp_path / ".#1.sql").symlink_to("somebody@somewhere.1")
+    assert [one.filename for one in read(tmp_path)] == ["1.sql"]
+    (tmp_path / "2.SQL").write_text("SELECT 2")
+    with pytest.raises(Refused, match=r"2\.SQL would not be read") as caught:
+        read(tmp_path)
+    assert caught.value.remedy == "git mv 2.SQL 2.sql"
+
+
 def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:
     """As golang-migrate has them, and diesel in folders."""
     texts = {

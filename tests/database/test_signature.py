@@ -13,6 +13,7 @@ from tests.support.needs import require
 from xswarm_deploy.database import backup, manifest, signature
 from xswarm_deploy.database.backup import Backup, BackupRequest
 from xswarm_deploy.database.client import Database
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 
 OLD, NEW = "a" * 32, "b" * 32
@@ -66,6 +67,26 @@ def test_how_a_manifest_is_laid_out_does_not_matter(local: Database, tmp_path: P
     beside = backup.manifest_path(found.path)
     beside.write_text(json.dumps(json.loads(beside.read_text()), sort_keys=True))
     assert state(backup.of_path(found.path), OLD) == "good"
+
+
+@pytest.mark.parametrize("keyring", [OLD, ""])
+def test_one_of_a_later_version_is_read_where_its_format_is_ours(
+    local: Database, tmp_path: Path, keyring: str
+) -> None:
+    found = made(local, tmp_path, keyring)
+    beside = backup.manifest_path(found.path)
+    held = json.loads(beside.read_text()) | {"tool": "9.0"}
+    held["content"]["pages"] = 7
+    beside.write_text(json.dumps(held))
+    before, read = found.manifest, backup.of_path(found.path).manifest
+    assert before is not None
+    assert read is not None
+    assert (read.file, read.content.tables) == (found.path.name, before.content.tables)
+    assert state(backup.of_path(found.path), keyring) == ("changed" if keyring else "none")
+    beside.write_text(json.dumps(held | {"format": 2, "content": []}))
+    with pytest.raises(Refused, match="is of format 2") as caught:
+        _ = backup.of_path(found.path).manifest
+    assert "with that version" in caught.value.remedy
 
 
 def test_openssl_makes_the_same_signature(local: Database, tmp_path: Path) -> None:

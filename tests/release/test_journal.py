@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from xswarm_deploy import secret
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.secret import Secret
 
@@ -40,6 +41,19 @@ def test_no_secret_gets_into_it(tmp_path: Path) -> None:
     journal = Journal.within(tmp_path)
     journal.append({"value": "canary-in-journal"})
     assert "canary-in-journal" not in journal.path.read_text()
+
+
+def test_a_secret_that_is_one_of_our_words_does_not_spoil_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a release that died could be neither finished nor undone: there is no step [STAGE]."""
+    for name, none in (("_known", {}), ("_words", set()), ("_longest_first", [])):
+        monkeypatch.setattr(secret, name, none)
+    Secret("backup", "STAGE")
+    written = {"event": "plan", "changes": [{"step": "backup", "action": "backup", "after": None}]}
+    journal = Journal.within(tmp_path)
+    journal.append(written)
+    assert journal.read() == [written]
 
 
 def test_an_event_is_on_disk_before_append_returns(

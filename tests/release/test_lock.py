@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.waiting import until
 from xswarm_deploy.database.client import Database, connect
-from xswarm_deploy.errors import Locked
+from xswarm_deploy.errors import DeployError, Locked
 from xswarm_deploy.release import lock, process_identity, records
 
 Open = Callable[[], Database]
@@ -159,6 +159,17 @@ def test_a_holder_that_died_here_is_not_waited_for(
     alive = lock.acquire(open_(), open_, "alive")
     assert alive.fence == dead.fence + 1
     alive.release()
+
+
+@pytest.mark.parametrize("sql", ["acquired_at = 'soon'", "reason = x'ff'", "fence = 'none'"])
+def test_a_row_that_somebody_wrote_into_is_told(open_: Open, sql: str) -> None:
+    lease = lock.acquire(open_(), open_, "deploy")
+    open_().execute(f"UPDATE _release_lock SET {sql}")
+    with pytest.raises(DeployError, match="the row of _release_lock cannot be read") as caught:
+        lock.holder(open_())
+    open_().execute(caught.value.remedy.partition(";")[0])
+    assert lock.holder(open_()) is None
+    lease.release()
 
 
 def test_a_login_name_that_is_no_text_is_taken_with_a_sign_in_its_place(

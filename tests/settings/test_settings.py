@@ -54,6 +54,16 @@ def test_a_line_that_cannot_be_read_is_an_error(tmp_path: Path, environment_file
         load("local", using_everything(), tmp_path, {})
 
 
+@pytest.mark.parametrize("name", ["JWT_SECRET", "WORKER_URL"])
+def test_a_variable_that_is_no_utf8_is_named(
+    tmp_path: Path, environment_file: Write, name: str
+) -> None:
+    environment_file("staging", ENVIRONMENT="staging")
+    assert load("staging", using_everything(), tmp_path, {name: "caf\u00e9"})
+    with pytest.raises(Refused, match=f"{name} of the process environment cannot be read"):
+        load("staging", using_everything(), tmp_path, {name: "caf\udce9"})
+
+
 def test_a_line_that_nothing_reads_is_named(tmp_path: Path, environment_file: Write) -> None:
     environment_file("local", MAPS_KEY="k", OTHER_KEY="k", EMPTY="", STRIPE_SECRET_KEY_LIVE="sk")
     project = {"worker": {"name": "shop", "secrets": ["OTHER_KEY"]}}

@@ -6,7 +6,6 @@ for terminals; a pipe gets plain lines.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import textwrap
@@ -18,7 +17,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from xswarm_deploy.errors import Refused, typed
 from xswarm_deploy.output import discard_output, escaped, unicode
-from xswarm_deploy.secret import one_line, redact
+from xswarm_deploy.secret import dumped, one_line, redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
 _PIPE_PATIENCE: Final = 15.0  # seconds between two lines about progress, where there is no bar
@@ -93,7 +92,7 @@ class Console:
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
-        text = redact(json.dumps(data, indent=2, ensure_ascii=False))
+        text = dumped(data, indent=2, ordered=False)
         self._put((text if unicode(self.stream) else escaped(text)) + "\n")
 
     def warn(self, text: str) -> None:

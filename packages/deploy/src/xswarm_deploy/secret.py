@@ -8,7 +8,8 @@ import hmac
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 from urllib.parse import quote, quote_plus
 
 from xswarm_monitoring.printable import escaped, without_colour
@@ -16,7 +17,13 @@ from xswarm_monitoring.printable import escaped, without_colour
 _SHORTEST_REDACTED = 6  # shorter values occur in ordinary words
 _SHORTEST_FOUND = 12  # characters: none is found in a file by chance
 _SHORTEST_LINE = 16  # characters of one line of a secret of many, such as a private key
+_WORD = re.compile(r"[A-Z]?[a-z]{,19}|[A-Z]{,20}")
+_SAID: Final = frozenset({"message", "irreversible", "told", "why", "error", "text", "remedy"})
+"""What JSON has under these names is for people: a machine reads nothing in it."""
 _known: dict[str, str] = {}
+_words: set[str] = set()
+"""Forms of secrets that are a single word, which others write as well: ``worker``."""
+_public: set[str] = set()
 _longest_first: list[str] = []
 
 
@@ -37,9 +44,12 @@ class Secret:
     def __init__(self, value: str, name: str = "secret") -> None:
         self._value = value
         self.name = name
-        if len(value) >= _SHORTEST_REDACTED:
-            for form in _forms(value):
+        if len(value) >= _SHORTEST_REDACTED and value.strip("/") not in _public:
+            forms = _forms(value)
+            for form in forms:
                 _known.setdefault(form, name)
+            if _WORD.fullmatch(value):
+                _words.update(forms)
 
     def reveal(self) -> str:
         """Return the value, at the place where it leaves for its service."""
@@ -81,6 +91,63 @@ def redact(text: str) -> str:
         if form in text:
             text = text.replace(form, f"[{_known[form]}]")
     return escaped(text)
+
+
+def public(values: Iterable[str]) -> None:
+    """Note what everybody may see, such as the Worker's address: a secret of that value is none.
+
+    Many keep all their variables as secrets. If each text with the Worker's address in it lost
+    that, what a release notes of a webhook would lead nowhere.
+    """
+    new = {value.strip("/") for value in values} - _public
+    _public.update(new)
+    for value in (known for each in new for known in (each, f"{each}/") if known in _known):
+        for form in _forms(value):
+            _known.pop(form, None)
+            _longest_first.clear()
+
+
+def dumped(value: object, *, indent: int | None = None, ordered: bool = True) -> str:
+    """Return JSON that a machine reads again, redacted.
+
+    Numbers stay as they are, and what people are told alone loses secrets that are a single word:
+    a journal that calls the step ``worker`` by a secret of that value can be neither
+    finished nor undone.
+
+    Args:
+        value: what it holds.
+        indent: spaces; None: it is one line.
+        ordered: names by their order.
+    """
+
+    def written(held: object) -> str:
+        return json.dumps(held, ensure_ascii=False, sort_keys=ordered, indent=indent)
+
+    text = written(value)
+    if any(form in text for form in _forms_longest_first()):
+        text = written(_redacted(value, without_secrets))
+    return escaped(text)
+
+
+def _redacted(value: object, clean: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {
+            without_secrets(str(name)): _redacted(held, redact if name in _SAID else clean)
+            for name, held in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(held, clean) for held in value]
+    return value
+
+
+def without_secrets(text: str) -> str:
+    """Return a text for a machine without secrets; one that is a single word stays."""
+    for form in _forms_longest_first():
+        if form in text and form not in _words:
+            text = text.replace(form, f"[{_known[form]}]")
+    return text
 
 
 def one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from xswarm_deploy.cli.locating import Place, of_error, of_finding
 from xswarm_deploy.errors import DeployError, typed
-from xswarm_deploy.secret import redact
+from xswarm_deploy.secret import redact, without_secrets
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Finding, Report
@@ -106,7 +106,8 @@ def summarise(markdown: str) -> None:
 
 def output(values: Mapping[str, str]) -> None:
     """Set outputs of the step; a value has one line."""
-    lines = [f"{name}={' '.join(redact(value).split())}\n" for name, value in values.items()]
+    cleaned = {name: without_secrets(value) for name, value in values.items()}  # a machine's
+    lines = [f"{name}={' '.join(value.split())}\n" for name, value in cleaned.items()]
     _append("GITHUB_OUTPUT", "".join(lines))
 
 

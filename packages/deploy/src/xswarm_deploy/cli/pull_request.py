@@ -39,7 +39,7 @@ def comment(text: str, key: str) -> str:
             "run it for pull_request, with env: GITHUB_TOKEN: ${{ github.token }}",
         )
     mark = f"<!-- xswarm: {key} -->"
-    body = redact(f"{mark}\n{text}")
+    body = f"{mark}\n{redact(text)}"  # by the mark it is found again
     issue = f"/repos/{repository}/issues"
     there = _find(f"{issue}/{number}/comments", mark, token)
     if there:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, foreign_keys, tables
 from xswarm_deploy.database.file import translated
 from xswarm_deploy.database.statements import first_words, split
 from xswarm_deploy.errors import Refused
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = 1
 _MADE_BESIDE = frozenset(("CREATE", kind) for kind in ("INDEX", "VIEW", "TRIGGER"))
@@ -135,27 +138,34 @@ def parse(text: str, name: str) -> Manifest:
     """
     try:
         found: dict[str, Any] = json.loads(text)
-        content = found.pop("content")
+        if (told := found.get("format", FORMAT)) != FORMAT:
+            raise Refused(
+                f"{name} is of format {told}",
+                f"this version reads {FORMAT}: a later one made it",
+                f"restore it with that version; or {_ANOTHER}",
+            )
+        content, signed = found.pop("content"), found.pop("signature", None)
         held = {
             table: (int(rows), str(digest))
             for table, (rows, digest) in content.pop("tables").items()
         }
-        signed = found.pop("signature", None)
         manifest = Manifest(
-            content=Content(tables=held, **content),
-            signature=Signature(**signed) if signed else None,
-            **{**found, "read": text},
+            content=Content(tables=held, **_known(Content, content)),
+            signature=Signature(**_known(Signature, signed)) if signed else None,
+            **{**_known(Manifest, found), "read": text},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(
             f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
         ) from None
     _require_definitions(name, manifest.beside)
-    if manifest.format != FORMAT:
-        raise Refused(
-            f"{name} is of format {manifest.format}", f"this tool reads {FORMAT}", _ANOTHER
-        )
     return manifest
+
+
+def _known(kind: type[DataclassInstance], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this version knows of a part; what a later one added changes none of it."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in found.items() if name in names}
 
 
 def _require_definitions(name: str, beside: Sequence[str]) -> None:

@@ -31,15 +31,18 @@ def paths(folder: Path) -> dict[str, Path]:
     """Return the files by the name of their migration, with ``.sql``, ``.up.sql`` or ``.down.sql``.
 
     Raises:
-        Refused: there is no such folder; a migration is a program; or all SQL is further below.
+        Refused: there is no such folder; a migration is a program; a name ends in capital letters;
+            or all SQL is further below.
     """
     if not folder.is_dir():
         raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
-    here = list(folder.iterdir())
+    # Hidden ones are an editor's or a file system's: .#1.sql, ._1.sql.
+    here = [path for path in folder.iterdir() if not path.name.startswith(".")]
     found = {path.name: path for path in here if path.name.endswith(".sql")}
     for path in here:
         if path.name not in found and path.is_dir():
             found |= _below(path)
+    _require_small(here)
     _require_sql(folder, here, found)
     return found
 
@@ -59,6 +62,14 @@ def place(name: str) -> tuple[int, int, str]:
 def home(file: Path) -> Path:
     """Return the folder of migrations that an SQL file belongs to."""
     return file.parent.parent if file.name in _IN_FOLDERS else file.parent
+
+
+def _require_small(here: Sequence[Path]) -> None:
+    """Refuse a file that nobody would read: ``1.SQL``."""
+    for path in here:
+        if path.suffix != ".sql" and path.suffix.lower() == ".sql":
+            way_on = f"git mv {path.name} {path.stem}.sql"
+            raise Refused(f"{path.name} would not be read", "its name must end in .sql", way_on)
 
 
 def _require_sql(folder: Path, here: Sequence[Path], found: dict[str, Path]) -> None:

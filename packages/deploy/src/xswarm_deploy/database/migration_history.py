@@ -106,9 +106,17 @@ def texts(database: Database) -> dict[str, str]:
 
 
 def rows(found: Sequence[Row]) -> list[Applied]:
-    """Read the rows that :data:`SELECT` gives."""
-    return [
-        Applied(
+    """Read the rows that :data:`SELECT` gives.
+
+    Raises:
+        Refused: one of them is not as this tool writes it.
+    """
+    return [_applied(row) for row in found]
+
+
+def _applied(row: Row) -> Applied:
+    try:
+        return Applied(
             row.text("filename"),
             row.text("name"),
             row.text("checksum"),
@@ -119,8 +127,12 @@ def rows(found: Sequence[Row]) -> list[Applied]:
             str(row["owner"] or ""),
             str(row["down"] or ""),
         )
-        for row in found
-    ]
+    except (TypeError, ValueError, zlib.error) as error:
+        raise Refused(
+            f"The row of {row['filename']!s} in _migrations or _migration_texts cannot be read",
+            str(error),
+            "it was written by hand or by another tool: correct it, or inv backup.restore",
+        ) from None
 
 
 def recording(migration: Migration, status: str = SUCCESS) -> Statement:

@@ -27,7 +27,7 @@ from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.release import lock, seal
 from xswarm_deploy.release.paging import Paged
-from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.secret import Secret, dumped
 from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Trail:
         if after is None:
             self._look()
             after = self.latest
-        text = redact(json.dumps(details, ensure_ascii=False, sort_keys=True))
+        text = dumped(details)
         made = Event(
             number=after.number + 1 if after else 1,
             time=time,

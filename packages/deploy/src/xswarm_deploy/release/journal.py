@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.private import make_folder, open_file
-from xswarm_deploy.secret import redact
+from xswarm_deploy.secret import dumped
 from xswarm_deploy.services import shape
 
 Events = list[dict[str, Any]]
@@ -58,11 +58,11 @@ class Journal:
         Raises:
             OSError: the disk does not take them.
         """
-        lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events]
+        lines = [dumped(event) + "\n" for event in events]
         make_folder(self.path.parent)
         handle = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            _write_whole(handle, redact("".join(lines)).encode())
+            _write_whole(handle, "".join(lines).encode())
         finally:
             os.close(handle)
 

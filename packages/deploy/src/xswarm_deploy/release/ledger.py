@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import lock
 from xswarm_deploy.release.records import INTENDED, PLANNED, UNDOING, now, status_of
-from xswarm_deploy.secret import redact
+from xswarm_deploy.secret import dumped, redact
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database, Result, Statement
@@ -372,4 +371,4 @@ def _wait_for_nothing() -> None:
 
 
 def _json(value: Any) -> str:
-    return redact(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return dumped(value)

@@ -379,6 +379,20 @@ def _take(
 
 
 def _holder(row: Row) -> Holder:
+    """Read the lock's row.
+
+    Raises:
+        DeployError: it is not as this tool writes it.
+    """
+    try:
+        return _read(row)
+    except (TypeError, ValueError) as error:
+        what = "the row of _release_lock cannot be read: it was written by hand"
+        remedy = "UPDATE _release_lock SET acquired_at = 0, expires_at = 0; then repeat it"
+        raise DeployError(what, str(error), remedy) from None
+
+
+def _read(row: Row) -> Holder:
     return Holder(
         owner=row.text("owner"),
         host=row.text("host"),

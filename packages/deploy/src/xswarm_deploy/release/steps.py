@@ -92,6 +92,14 @@ def change_of(record: Mapping[str, Any]) -> Change:
     Raises:
         UnknownPayload: no step of this version reads it.
     """
+    from xswarm_deploy.model.payload import UnknownPayload
     from xswarm_deploy.model.step import read
 
-    return read(record, step_named(str(record["step"])).ACTIONS)
+    name = str(record.get("step"))
+    if name not in STEPS:
+        raise UnknownPayload(
+            f"the change of {record.get('resource')} cannot be read",
+            f"this version has no step {name}",
+            "finish the release with the version of this tool that began it: inv deploy.show",
+        )
+    return read(record, step_named(name).ACTIONS)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xswarm_deploy import texts
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.private import open_to_others
-from xswarm_deploy.secret import Secret
+from xswarm_deploy.secret import Secret, public
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings import project as projects
 from xswarm_deploy.settings.project import SITE, Project
@@ -432,7 +433,9 @@ def load(
     replaced = tuple(name for name in given if _is_another(merged.get(name, ""), overlay[name]))
     merged = of_the_twin(merged, overlay) if environment == LOCAL else merged | overlay
     known = {name: merged[name] for name in here if name in merged}
-    plain, secrets = _sort(resolved(known, root), environment, mine)
+    values_here = resolved(known, root)
+    public([*ENVIRONMENTS, *_texts(project), *_plain(values_here, environment, mine)])
+    plain, secrets = _sort(values_here, environment, mine)
     return Settings(
         monitor=monitor or {},
         unread=unread,
@@ -584,6 +587,10 @@ def _overlay(
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
     known = {name for variable in mine for name in _names(variable)}
     given = {name: process_environment.get(name, "").rstrip() for name in known}
+    for name, value in given.items():
+        if not value.isascii() and texts.valid(value) != value:
+            why, remedy = "it is not UTF-8 text", "set it to UTF-8 text, or unset it"
+            raise Refused(f"{name} of {PROCESS} cannot be read", why, remedy)
     return {name: value for name, value in given.items() if value}
 
 
@@ -612,6 +619,20 @@ def _sort(
         elif value:
             plain[variable.name] = value
     return plain, secrets
+
+
+def _plain(merged: Mapping[str, str], environment: str, mine: Iterable[Variable]) -> Iterable[str]:
+    """Return the values that are no secrets."""
+    return (merged.get(v.file_name(environment), "") for v in mine if not v.secret)
+
+
+def _texts(held: object) -> Iterable[str]:
+    """Return the texts of invoke.yaml, which is in version control."""
+    if isinstance(held, str):
+        yield held
+    elif isinstance(held, Mapping | tuple):
+        for each in held.values() if isinstance(held, Mapping) else held:
+            yield from _texts(each)
 
 
 def _names(variable: Variable) -> Iterable[str]:
