@@ -72,7 +72,7 @@ def run(house: House, *words: str) -> Any:
 
 def test_a_release_is_blocked_from_its_second_call_on_and_waits(shop: House) -> None:
     write(shop, CODE % "second")
-    with blocked(shop, "ANY", ""):
+    with blocked(shop, "ANY", "."):
         status, out = run(shop, "worker")
     assert (status, live(shop)) == (0, "second"), out
     assert "Cloudflare limits the rate of calls" in out

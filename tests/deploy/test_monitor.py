@@ -21,7 +21,7 @@ from tests.support.house import SKIPPED, House, build
 
 pytestmark = pytest.mark.slow
 
-AT_ONCE = "\nmonitor: {hold: 0, clear: 0}\n"
+AT_ONCE = "monitor: {hold: 0, clear: 0}\n"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
 
 
@@ -32,7 +32,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     worker = made.root / "worker/wrangler.jsonc"
     worker.write_text(worker.read_text().replace('"* * * * *"', ""))  # no rounds of its own
     invoke = made.root / "invoke.yaml"
-    invoke.write_text(invoke.read_text() + AT_ONCE)
+    before, _, _ = invoke.read_text().partition("monitor:  ")  # the file's last block
+    invoke.write_text(before + AT_ONCE)
     try:
         made.inv("deploy.local", "--message", "first")
         yield made
