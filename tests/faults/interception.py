@@ -32,7 +32,7 @@ from xswarm_deploy.database.file import FileDatabase
 
 HTTP: Final = (
     *("refused", "lost", "late", "timeout", "timeout after", "500", "500 after", "429", "slow"),
-    *("truncated", "wrong type", "empty", "html"),
+    *("truncated", "wrong type", "empty", "html", "page", "denied"),
 )
 DATABASE: Final = ("away", "lost", "busy")
 FILE: Final = ("full", "broken", "short")
@@ -41,6 +41,8 @@ KINDS: Final = {"http": HTTP + ANY, "database": DATABASE + ANY, "file": FILE + A
 """What can be done to an operation of each sort."""
 OFTEN: Final = frozenset({"refused", "timeout", "500", "away", "full", "broken"})
 """Kinds that may also last from an operation on."""
+_NO: Final = b'{"success":false,"errors":[{"code":1}]}'
+_PAGE: Final = b"<html>welcome</html>"
 _SENT: Final = object()
 
 
@@ -240,7 +242,9 @@ def _send(self: HTTPAdapter, request: Any, *given: Any, **named: Any) -> request
             by.held.append(act)
         raise _unsent(kind, request)
     if kind in ("500", "429"):
-        return _answered(request, int(kind), b'{"success":false,"errors":[{"code":1}]}')
+        return _answered(request, int(kind), _NO)
+    if kind in ("page", "denied"):  # in place of the service's own answer
+        return _answered(request, 200, _NO if kind == "denied" else _PAGE)
     response = by.around(kind, act)
     if kind in ("", "stop", "kill after"):
         return response  # type: ignore[no-any-return]
@@ -271,7 +275,7 @@ def _spoilt(by: Interception, kind: str, request: Any, body: bytes) -> requests.
         "truncated": body[: len(body) // 2],
         "wrong type": b'{"success":true,"errors":[],"messages":[],"result":7}',
         "empty": b"",
-        "html": b"<html>welcome</html>",
+        "html": _PAGE,
     }
     return _answered(request, 200, bodies[kind])
 

@@ -127,6 +127,7 @@ def test_an_account_has_so_many_workers(settled: Api, monkeypatch: pytest.Monkey
     monkeypatch.setattr(workers, "MAXIMUM_WORKERS", 1)
     told = settled.upload("other", method="PUT")
     assert (told.status_code, told.json()["errors"][0]["code"]) == (403, 10037)
+    assert list((settled.state / "cloudflare/blobs/incoming").iterdir()) == []
 
 
 @pytest.mark.parametrize(

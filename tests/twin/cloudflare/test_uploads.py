@@ -68,6 +68,7 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
         ({"main_module": "../index.js"}, 10021),
         ({"body_part": "index.js"}, 10021),
         ({"compatibility_date": "yesterday"}, 10021),
+        ({"compatibility_date": "2999-01-01"}, 10021),
         ({"compatibility_flags": "nodejs_compat"}, 10026),
         ({"compatibility_flags": [1]}, 10026),
         ({"bindings": {}}, 10026),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from xswarm_twin import programs
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import ClassMissing, ObjectClass, ScriptInvalid
-from xswarm_twin.programs import find_workerd
+from xswarm_twin.programs import find_workerd, newest_date
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +113,34 @@ def test_what_does_not_start_is_invalid(
         assert version.id not in str(refusal.value)
 
     play(scene)
+
+
+def test_a_date_that_workerd_does_not_know_yet_runs_as_the_newest_that_it_knows(
+    play: Any, workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cloudflare takes every day up to today; the workerd of a project is older."""
+    monkeypatch.setattr("xswarm_twin.edge.workerd.newest_date", lambda _binary: "2024-01-01")
+    source = """
+      const { internal_writable_stream_abort_clears_queue: of2024 } = Cloudflare.compatibilityFlags;
+      export default { fetch: () => new Response(of2024) };
+    """
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    version = workshop.version({"index.js": source}, compatibility_date=today)
+
+    async def scene(stage: Any) -> None:
+        assert await stage.text(await stage.serve(version)) == (200, "false")
+        log = (stage.state / "logs" / f"worker-{version.worker}.log").read_text()
+        assert f"compatibility date {today} runs as 2024-01-01" in log
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("version", "date"), [("1.20261117.0", "2026-11-17"), ("0.0.0", ""), ("", "")]
+)
+def test_the_newest_date_is_that_of_the_version(tmp_path: Path, version: str, date: str) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({"version": version}))
+    assert newest_date(tmp_path / "bin/workerd") == date
 
 
 def test_output_goes_to_the_log_and_secrets_leave_no_file(play: Any, workshop: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,18 @@ def find_workerd(root: Path) -> Path:
             INSTALL,
         )
     return recent
+
+
+@cache
+def newest_date(binary: Path) -> str:
+    """Return the newest compatibility date that a workerd surely knows: that of its version.
+
+    Empty where its version has none.
+    """
+    date = _version(binary).split(".")[1:2]
+    digits = date[0] if date else ""
+    is_date = len(digits) == 8 and digits.isdecimal()
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if is_date else ""
 
 
 def _version(binary: Path) -> str:

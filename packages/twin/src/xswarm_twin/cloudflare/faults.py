@@ -5,9 +5,9 @@ removes all; the account's token authorises. Beside the common kinds there are `
 the token lacks the permission; 200: ``success`` is false all the same; 429 or 5xx; not applied),
 ``revoked`` (the token has ended), ``elsewhere`` (it may not be used from this address),
 ``page:CODE`` (the edge, or with 200 a proxy, answers with a page in HTML; not applied),
-``spread:SECONDS`` (answered at once; a deployment is served after that time,
-as it takes to reach all of the edge) and ``block:SECONDS`` (from then on **every** call is refused
-with 429 for that time, as Cloudflare does to who made too many).
+``spread:SECONDS`` (answered at once; a deployment is served after that time, as it takes to reach
+all of the edge) and ``block:SECONDS`` (from then on **every** call is refused with 429 for that
+time, as Cloudflare does to who made too many).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -103,10 +104,15 @@ def text_of(raw: bytes, what: str) -> str:
 
 
 def compatibility_date(metadata: dict[str, Any]) -> str:
-    """Return the upload's compatibility date; Cloudflare's default when it names none."""
+    """Return the upload's compatibility date; Cloudflare's default when it names none.
+
+    Its days are those of UTC; source of the words: workerd, ``compatibility-date.c++``.
+    """
     date = bodies.optional(metadata, "compatibility_date", "2021-11-02")
     if not _DATE.fullmatch(date):
         raise refusals.script_invalid(f"Invalid compatibility date: {date!r}")
+    if date > f"{datetime.now(UTC):%Y-%m-%d}":
+        raise refusals.script_invalid(f"Can't set compatibility date in the future: {date}")
     return date
 
 

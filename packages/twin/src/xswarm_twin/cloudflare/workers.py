@@ -54,13 +54,7 @@ async def upload(request: web.Request) -> web.Response:
         raise refusals.worker_name_invalid(name)
     form = await uploads.read(request, twin.blobs)
     async with twin.lock(name):
-        worker = twin.store.find(Worker, name)
-        if worker is None and not deployments.account_subdomain(twin):
-            raise refusals.subdomain_required()
-        if worker is None and len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
-            raise refusals.too_many_workers(MAXIMUM_WORKERS)
-        worker = worker or _new(twin, name)
-        migrated, asked = _judged(twin, worker, form)
+        worker, migrated, asked = _judged(twin, name, form)
         version = await versions.make(request, name, form, "upload", migrated)
         worker = replace(worker, settings=worker.settings | asked, migration_tag=migrated.tag)
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
@@ -183,6 +177,10 @@ def _with_addresses(twin: Twin, worker: Worker) -> dict[str, Any]:
 
 
 def _new(twin: Twin, name: str) -> Worker:
+    if not deployments.account_subdomain(twin):
+        raise refusals.subdomain_required()
+    if len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
+        raise refusals.too_many_workers(MAXIMUM_WORKERS)
     now = twin.clock.now()
     return Worker(name, uuid.uuid4().hex, now, now)
 
@@ -195,12 +193,13 @@ def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
         raise refusals.too_many_crons(MAXIMUM_CRONS)
 
 
-def _judged(twin: Twin, worker: Worker, form: Upload) -> tuple[Migrated, dict[str, Any]]:
-    """Return what a direct upload makes of the Worker's Durable Objects and settings."""
+def _judged(twin: Twin, name: str, form: Upload) -> tuple[Worker, Migrated, dict[str, Any]]:
+    """Return the Worker of a direct upload, and what becomes of its objects and settings."""
     metadata = form.metadata or {}
     try:
-        asked = settings.of(twin, worker.name, metadata)
-        return durable_objects.migrate(twin, worker, metadata), asked
+        worker = twin.store.find(Worker, name) or _new(twin, name)
+        asked = settings.of(twin, name, metadata)
+        return worker, durable_objects.migrate(twin, worker, metadata), asked
     except BaseException:
         twin.blobs.discard(form.received)
         raise

@@ -138,10 +138,13 @@ class Children:
             async with asyncio.timeout(patience):
                 child.ports = await _ports(reader, command.sockets)
             child.require_quick(command.cpu)
-        except (StartFailed, TimeoutError):
+        except (StartFailed, TimeoutError) as failure:
             too_long = watching.done() or child.computed > command.cpu
             await child.stop(grace=0.2)
-            raise StartFailed(TOO_LONG if too_long else "\n".join(child.output)) from None
+            late = isinstance(failure, TimeoutError)
+            silent = f"it did not listen within {patience:.0f} s" if late else ""
+            said = "\n".join(child.output) or silent
+            raise StartFailed(TOO_LONG if too_long else said) from None
         except BaseException:
             await child.stop(grace=0.2)
             raise

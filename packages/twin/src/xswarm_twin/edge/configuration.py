@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,8 +74,12 @@ class Process:
         return [binding for version in self.versions for binding in version.bindings]
 
 
-def config(process: Process) -> dict[str, object]:
+def config(process: Process, newest: str = "") -> dict[str, object]:
     """Return the configuration of a process, a Workerd.Config.
+
+    Args:
+        process: what it serves.
+        newest: the compatibility date that later ones run as, where workerd knows none of them.
 
     Raises:
         ScriptInvalid: a binding or module is of a type that is not offered.
@@ -83,7 +88,7 @@ def config(process: Process) -> dict[str, object]:
         {**socket(version.id, service_of(version)), "http": {"cfBlobHeader": CF_HEADER}}
         for version in process.versions
     ]
-    workers = _workers(process)
+    workers = _workers(process, newest)
     return {
         "services": [*workers, *_own(process, set(_texts(workers))), *_outside(process)],
         "sockets": [*sockets, socket(CONTROL, CONTROL)],
@@ -177,14 +182,23 @@ def _email() -> dict[str, object]:
     return {"name": "cloudflare-internal:email", "internal": True, "esModule": code}
 
 
-def _workers(process: Process) -> list[dict[str, object]]:
+def run_as(date: str, newest: str) -> str:
+    """Return the compatibility date by which a workerd runs what has a date.
+
+    One in the future stays, and is refused. Source: Miniflare, which falls back likewise.
+    """
+    is_late = bool(newest) and newest < date <= f"{datetime.now(UTC):%Y-%m-%d}"
+    return newest if is_late else date
+
+
+def _workers(process: Process, newest: str) -> list[dict[str, object]]:
     home = service_of(process.home)
     made: list[dict[str, object]] = []
     for number, version in enumerate(process.versions):
         place = Place(version, service_of(version), home, process.simulators)
         worker = {
             "modules": _modules(number, version),
-            "compatibilityDate": version.compatibility_date,
+            "compatibilityDate": run_as(version.compatibility_date, newest),
             "compatibilityFlags": _flags(version),
             "bindings": bound(place),
             "cacheApiOutbound": {"name": "cache"},

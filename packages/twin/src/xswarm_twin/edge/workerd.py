@@ -13,9 +13,10 @@ from typing import Final
 
 from xswarm_twin.edge import capnp
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
-from xswarm_twin.edge.configuration import CONTROL, Process, config, module_file
+from xswarm_twin.edge.configuration import CONTROL, Process, config, module_file, run_as
 from xswarm_twin.edge.log import Log
 from xswarm_twin.model import ClassMissing, ScriptInvalid
+from xswarm_twin.programs import newest_date
 
 STARTUP: Final = 3.0
 """Seconds of computing before code can answer. Cloudflare's limit is one, of its own machines: a
@@ -67,7 +68,12 @@ async def serve(
         ScriptInvalid: workerd refused a script; the text is what it said.
         ClassMissing: a class of Durable Objects is not exported.
     """
-    told = config(process)
+    newest = newest_date(runner.binary)
+    told = config(process, newest)
+    for version in process.versions:
+        date = version.compatibility_date
+        if run_as(date, newest) != date:
+            log.line(f"compatibility date {date} runs as {newest}, this workerd's newest")
     write_modules(process, folder)
     if process.storage is not None:
         process.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
