@@ -36,3 +36,9 @@ def test_files_that_are_changed_or_installed_from_are_told_so(tmp_path: Path) ->
     requirements.write_text("\ufefffastapi\nxswarm-monitoring\n")
     assert library.others(requirements) == ["fastapi"]
     assert library.is_named(requirements)
+
+
+def test_a_byte_that_is_no_text_and_half_a_letter_of_windows_become_a_sign() -> None:
+    for half in map(chr, (0xDCFC, 0xD83D, 0xDC1D)):
+        assert texts.valid(f"gr{half}n") == "gr\ufffdn"
+    assert texts.valid("gr\u00fcn 🐝") == "gr\u00fcn 🐝"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def test_a_missing_file_names_the_example_to_copy(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no environment file") as caught:
         load("staging", using_everything(), tmp_path, {})
     assert "staging.env.example" in caught.value.remedy
+
+
+def test_a_pipe_and_a_folder_are_no_environment_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        named = {"DEPLOY_ENV_FILE": str(tmp_path / name)}
+        with pytest.raises(Refused, match="is no file") as caught:
+            load("staging", using_everything(), tmp_path, named)
+        assert "DEPLOY_ENV_FILE" in caught.value.remedy
 
 
 def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:

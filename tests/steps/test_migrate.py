@@ -281,6 +281,10 @@ def test_a_new_file_depends_on_the_last(site: Site) -> None:
         new_migration.write_new(site.settings, "add invoices", "users")
     with pytest.raises(Refused, match="which is not there"):
         new_migration.write_new(site.settings, "other", "nowhere")
+    with pytest.raises(Refused, match=r"users\.sql is there already"):  # and no circle of files
+        new_migration.write_new(site.settings, "users")
+    odd = new_migration.write_new(site.settings, "two\nlines")
+    assert odd.read_text().startswith("-- name: two lines\n-- depends: ")
 
 
 def test_by_kind_gathers() -> None:

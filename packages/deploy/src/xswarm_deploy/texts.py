@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from xswarm_deploy.errors import Refused
+from xswarm_monitoring.printable import storable
 
 
 def read(file: Path, encoding: str = "utf-8") -> str:
@@ -37,7 +38,7 @@ def valid(word: str) -> str:
     A commit's message in another encoding is one; Python keeps such a byte as a lone surrogate,
     which no file and no database takes.
     """
-    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return storable(word)
 
 
 def page_title(text: str) -> str:

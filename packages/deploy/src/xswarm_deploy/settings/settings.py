@@ -524,6 +524,12 @@ def env_file(environment: str, root: Path, process_environment: Mapping[str, str
 
 def _read_file(file: Path, environment: str) -> dict[str, str]:
     """Parse strictly: no interpolation, and a line that cannot be read is an error."""
+    if file.exists() and not file.is_file():
+        raise Refused(
+            f"{file} is no file",
+            "a folder holds no values, and a pipe, as <(…) gives it, can be read only once",
+            "write them to a file of mode 0600, and name that in DEPLOY_ENV_FILE",
+        )
     if not file.is_file():
         example = CONFIG / f"{environment}.env.example"
         raise Refused(

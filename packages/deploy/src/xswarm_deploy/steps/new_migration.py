@@ -37,6 +37,9 @@ def write_new(settings: Settings, name: str, depends: str = "") -> Path:
     filename = re.sub(r"[^a-z0-9_]+", "-", name.lower().removesuffix(".sql")).strip("-") + ".sql"
     if filename == ".sql":
         raise Refused(f"{name!r} is no name for a migration", "no letter, no digit", "name it")
+    if any(file.filename == filename for file in found):
+        raise Refused(f"{filename} is there already", "", "choose another name")
+    name = " ".join(name.split())  # it stands in a comment of one line
     depends = depends or (found[-1].name if found else "")
     header = f"-- name: {name}\n" + (f"-- depends: {depends}\n" if depends else "")
     text = f"{header}-- compatible: yes\n\n-- migrate:up\n\n\n-- migrate:down\n\n"
