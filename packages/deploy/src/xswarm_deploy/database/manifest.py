@@ -9,16 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, foreign_keys, tables
 from xswarm_deploy.database.file import translated
 from xswarm_deploy.database.statements import first_words, split
 from xswarm_deploy.errors import Refused
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 FORMAT = 1
 _MADE_BESIDE = frozenset(("CREATE", kind) for kind in ("INDEX", "VIEW", "TRIGGER"))
@@ -162,7 +159,7 @@ def parse(text: str, name: str) -> Manifest:
     return manifest
 
 
-def _known(kind: type[DataclassInstance], found: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type[Content | Signature | Manifest], found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what this version knows of a part; what a later one added changes none of it."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in found.items() if name in names}
