@@ -44,7 +44,6 @@ DEPLOY: Final = "deploy"
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 _LINGER: Final = 0.15  # seconds in which the next step's plan may take along what came of this one
 _MOMENT: Final = 0.15  # seconds in which the first plan may take along that the release begins
-_SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
 @dataclass
@@ -166,7 +165,7 @@ class Release:
         if names:
             self.note("prepare", steps=names)
             self.ledger.prepare(names)
-            self.ledger.later(_SHORTLY)
+            self.ledger.later()
             self.ahead.prepare(self.site, names)
 
     def make(self, changes: Sequence[Change], phase: str = "", *, final: bool = False) -> None:
@@ -194,7 +193,7 @@ class Release:
         awaited = bool(changes) and not any(one.here for one in _actions(changes[0]))
         self.ledger.plan(named, first, changes, 1 + joined, awaited=awaited)
         if changes:  # while the first reads; the lease waits where it does not
-            self.ledger.later(_SHORTLY if awaited else _LINGER)
+            self.ledger.later(0.0 if awaited else _LINGER)
         self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, records.PLANNED, change, {})
@@ -229,7 +228,7 @@ class Release:
         reached = last if last != self.record.phase else ""
         self.mark_done(number, outcome, following, reached=reached, hold=True)
         if following:
-            self.ledger.later(_SHORTLY)  # while it reads; the lease waits where it does not
+            self.ledger.later()  # while it reads; the lease waits where it does not
 
     def mark_done(
         self,
