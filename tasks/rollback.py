@@ -41,9 +41,9 @@ def rollback(
     if dry or context.dry(c):
         going_back.show(console, site, wish)
         return
-    agreed = context.agreed(c, yes)
+    agreed, reading = context.agreed(c, yes), going_back.reading_for(site, wish)
     with going_back.locking(site, wish, agreed=agreed) as taking:
-        chosen = going_back.chosen(console, site, wish, agreed=agreed)
+        chosen = going_back.chosen(console, site, wish, reading, agreed=agreed)
         message = f"back to {chosen.target.release or chosen.target.version}"
         with transaction(site, "rollback", message, going_back.PHASES, taking=taking) as release:
             going_back.run(release, chosen)

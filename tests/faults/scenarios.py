@@ -53,8 +53,9 @@ def go_back(world: World, site: Site) -> None:
     first = [r for r in records.read(site.database, "local") if r.version][-1]
     wish = rollback.RollbackRequest(first.version, migrations=True)
     shown = world.console()
+    reading = rollback.reading_for(site, wish)
     with rollback.locking(site, wish, agreed=True) as taking:
-        chosen = rollback.chosen(shown, site, wish, agreed=True)
+        chosen = rollback.chosen(shown, site, wish, reading, agreed=True)
         with transaction(site, "rollback", "", rollback.PHASES, shown, taking) as running:
             rollback.run(running, chosen)
 

@@ -281,20 +281,28 @@ def locking(
     return nullcontext()
 
 
-def chosen(out: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> Chosen:
+def reading_for(site: Site, wish: RollbackRequest) -> Reading | None:
+    """Begin to read for a plan; None where a person chooses first, while that would grow old."""
+    return Reading.begin(site) if wish.version else None
+
+
+def chosen(
+    out: Console, site: Site, wish: RollbackRequest, reading: Reading | None, *, agreed: bool
+) -> Chosen:
     """Find what is meant, begin to plan and to verify it, and ask a person.
 
     Args:
         out: where that is shown.
         site: the environment.
         wish: what a person asked for.
+        reading: from :func:`reading_for`.
         agreed: whether nobody has to be asked.
 
     Raises:
         Refused: nothing, or more than one release, is meant; or nobody agreed.
     """
     wish = _named(site, wish)
-    reading = Reading.begin(site)  # once nobody chooses any more: it grows old
+    reading = reading or Reading.begin(site)
     site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     target = find(site, wish)
     wish = proven(out, site, wish)
