@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,18 @@ def test_records_come_back_as_they_went_in(store: Store) -> None:
     store.remove(project("a"))
     assert [one.name for one in store.all(Project)] == ["b"]
     store.close()
+
+
+def test_what_another_version_of_the_twin_kept_beside_is_left(store: Store, tmp_path: Path) -> None:
+    """A twin outlives the tool's update: its records have fields that are no more, or not yet."""
+    store.save(project("a"))
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as database, database:
+        database.execute("UPDATE records SET body = json_set(body, '$.of_another_version', 1)")
+    again = Store(tmp_path)
+    assert again.find(Project, "a") == project("a")
+    assert again.all(Project) == again.newest(Project, "", 1) == [project("a")]
+    again.close()
 
 
 def test_what_a_removed_record_owns_goes_with_it(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,7 +57,7 @@ class Store:
             "SELECT body FROM records WHERE kind = ? AND owner = ? AND key = ?",
             (kind.kind, owner, key),
         ).fetchone()
-        return None if row is None else kind(**json.loads(row[0]))
+        return None if row is None else _kept(kind, row[0])
 
     def require(
         self, kind: type[Kept], key: str, missing: Callable[[], Refusal], owner: str = ""
@@ -82,7 +82,7 @@ class Store:
             " ORDER BY position",
             (kind.kind, owner),
         )
-        return [kind(**json.loads(row[0])) for row in rows]
+        return [_kept(kind, row[0]) for row in rows]
 
     def newest(self, kind: type[Kept], owner: str, count: int, skip: int = 0) -> list[Kept]:
         """Return the last records of an owner, the newest first."""
@@ -91,7 +91,7 @@ class Store:
             " ORDER BY position DESC LIMIT ? OFFSET ?",
             (kind.kind, owner, count, skip),
         )
-        return [kind(**json.loads(row[0])) for row in rows]
+        return [_kept(kind, row[0]) for row in rows]
 
     def last(self, kind: type[Kept], owner: str) -> Kept | None:
         """Return the newest record of an owner, or None."""
@@ -166,3 +166,9 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _kept(kind: type[Kept], body: str) -> Kept:
+    """Return a record of this version of the twin or another one, whose further fields are left."""
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in json.loads(body).items() if name in known})
