@@ -138,8 +138,27 @@ def test_who_lost_the_lock_at_the_very_end_says_so_last(
 
     with pytest.raises(DeployError):
         release(told, "deploy", step, taken_off)
+    assert "succeeded" in slack.texts[-2]
     assert "failed" in slack.texts[-1]
     assert "lost its lock" in slack.texts[-1]
+
+
+def test_a_message_that_broke_keeps_nothing_from_being_undone(
+    told: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwritten(_release: Release) -> None:
+        assert _release.announcing
+        raise DeployError("it could not be ended")
+
+    def send(text: str, _more: object = None) -> None:
+        if "succeeded" in text:
+            raise ValueError("nobody foresaw that")
+
+    monkeypatch.setattr(Release, "succeed", unwritten)
+    monkeypatch.setattr(told.slack, "send", send)
+    with pytest.raises(DeployError, match="could not be ended"):
+        release(told, "deploy", step)
+    assert step.world == {"a": "old", "b": "old", "c": "old"}
 
 
 def test_what_was_not_seen_at_its_end_is_told_with_its_success_and_kept(

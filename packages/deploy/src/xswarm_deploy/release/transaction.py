@@ -178,7 +178,6 @@ def guarded(begun: Release) -> Iterator[Release]:
                     begun.succeed()
         except BaseException as cause:
             with unstoppable(begun.console):
-                _told(begun)  # people hear of the failure last
                 ended = _undone(begun, cause)
             raise ended from None
         else:
@@ -190,6 +189,8 @@ def _undone(failed: Release, cause: BaseException) -> DeployError:
     with fenced(failed.ledger.lease):
         ended = undo.roll_back(failed, cause)
     anchors.leave(failed)
+    if failed.announcing:
+        failed.announcing.exception()  # people hear of the failure last, however that went
     headline = f"{failed.record.kind} {failed.record.release} failed: {ended.what}"
     send_notification(failed, headline, ended.why)
     _alert(failed, ended)
