@@ -119,6 +119,13 @@ def test_a_secret_leaves_json_and_what_people_are_told_loses_words_too() -> None
 
 
 @pytest.mark.usefixtures("words")
+def test_letters_longer_than_any_word_of_ours_leave_json_too() -> None:
+    """A mail account's password for programs is sixteen of them."""
+    Secret("abcdefghijklmnop", "PASSWORD")
+    assert json.loads(dumped({"resource": "abcdefghijklmnop"})) == {"resource": "[PASSWORD]"}
+
+
+@pytest.mark.usefixtures("words")
 def test_a_value_that_turns_out_to_be_public_is_redacted_no_more() -> None:
     Secret("https://late.example/", "LATE")
     assert redact("at https://late.example/") == "at [LATE]"

@@ -17,7 +17,7 @@ from xswarm_monitoring.printable import escaped, without_colour
 _SHORTEST_REDACTED = 6  # shorter values occur in ordinary words
 _SHORTEST_FOUND = 12  # characters: none is found in a file by chance
 _SHORTEST_LINE = 16  # characters of one line of a secret of many, such as a private key
-_WORD = re.compile(r"[A-Z]?[a-z]{,19}|[A-Z]{,20}")
+_WORD = re.compile(r"[A-Z]?[a-z]{,14}|[A-Z]{,14}")  # our longest: authentication
 _SAID: Final = frozenset({"message", "irreversible", "told", "why", "error", "text", "remedy"})
 """What JSON has under these names is for people: a machine reads nothing in it."""
 _known: dict[str, str] = {}
