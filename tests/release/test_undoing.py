@@ -13,7 +13,7 @@ from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import preview, records, recovery, rollback, steps, undo
+from xswarm_deploy.release import history, preview, records, recovery, rollback, steps, undo
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
@@ -278,6 +278,17 @@ def test_what_is_stuck_is_not_called_live_already(
     site.state.history = lambda: [made]
     plan = preview.Plan((upload.UPLOAD.change("version", after=upload.Code("d"), undo=Nothing()),))
     assert preview.nothing_new(site, plan) is nothing
+
+
+def test_a_failed_release_that_nothing_brought_back_is_listed_as_live(
+    cloudflare: Failing, site: Site
+) -> None:
+    """As after a Durable Object migration, before which no version can go live again."""
+    stuck, before = recorded("old", "not rolled back"), recorded("before")
+    site.state.history = lambda: [stuck, before]
+    assert [row["live"] for row in history.listed(site)] == [True, False]
+    site.state.history = lambda: [stuck, recorded("old")]
+    assert [row["live"] for row in history.listed(site)] == [False, True]
 
 
 def test_secrets_do_not_end_a_canary(

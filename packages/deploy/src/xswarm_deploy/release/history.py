@@ -32,7 +32,7 @@ def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
     split = _beside(site)
     put_live = (r for r in site.history() if r.version or r.kind in ("deploy", "rollback"))
     releases = list(islice(put_live, most))
-    live = _record_of(split.result(), releases)
+    live = _live(split.result(), releases)
     return [
         {
             "release": record.release,
@@ -47,8 +47,8 @@ def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
 
 
 def live_record(environment: Environment, releases: Iterable[Record]) -> Record | None:
-    """Return the release whose version has most of the traffic now."""
-    return _record_of(traffic.live_split(environment), releases)
+    """Return the successful release whose version has most of the traffic now."""
+    return _succeeded(_of_live_version(traffic.live_split(environment), releases))
 
 
 def _beside(site: Site) -> Future[dict[str, float]]:
@@ -57,10 +57,19 @@ def _beside(site: Site) -> Future[dict[str, float]]:
     return started(lambda: traffic.live_split(site), "traffic")
 
 
-def _record_of(split: Split, releases: Iterable[Record]) -> Record | None:
+def _live(split: Split, releases: Iterable[Record]) -> Record | None:
+    """Return the release that is live, even one that failed where nothing could bring it back."""
+    made = _of_live_version(split, releases)
+    return _succeeded(made) or next(iter(made), None)
+
+
+def _of_live_version(split: Split, releases: Iterable[Record]) -> list[Record]:
     version = max(split, key=lambda name: split[name], default="")
-    good = (r for r in releases if r.version == version and r.status == records.SUCCEEDED)
-    return next(good, None) if version else None
+    return [record for record in releases if version and record.version == version]
+
+
+def _succeeded(releases: Iterable[Record]) -> Record | None:
+    return next((record for record in releases if record.status == records.SUCCEEDED), None)
 
 
 def status(site: Site) -> dict[str, Any]:
@@ -70,7 +79,7 @@ def status(site: Site) -> dict[str, Any]:
     reading = started(lambda: list(_unended(site)), "unended")
     holding = started(lambda: _holder(site), "holder")
     releases, unended, held = site.history(), reading.result(), holding.result()
-    live = _record_of(split.result(), releases)
+    live = _live(split.result(), releases)
     return {
         "environment": environment,
         "worker": site.worker,
