@@ -27,7 +27,10 @@ def test_it_goes_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
+def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_A_MOMENT", 0.0)
     program = (
         "import sys, time; from pathlib import Path\n"
         "from xswarm_deploy.database.workspace import workspace\n"
@@ -46,10 +49,13 @@ def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("lock", [False, True], ids=["empty", "not locked yet"])
 def test_one_that_is_being_made_is_not_swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool
 ) -> None:
     (tmp_path / ".work-new").mkdir()
+    if lock:
+        (tmp_path / ".work-new" / "lock").touch()
     sweep(tmp_path)
     assert (tmp_path / ".work-new").exists()
     monkeypatch.setattr(module, "_A_MOMENT", 0.0)

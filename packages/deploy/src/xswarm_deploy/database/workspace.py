@@ -52,8 +52,10 @@ def _remove(folder: Path) -> None:
 
 
 def _is_dead(own: Path) -> bool:
+    if time.time() - own.stat().st_mtime <= _A_MOMENT:
+        return False  # made this very moment: its maker may not have locked it yet
     lock = own / _LOCK
-    if not lock.exists():  # killed between two calls, or made this very moment
-        return time.time() - own.stat().st_mtime > _A_MOMENT
+    if not lock.exists():  # killed between two calls
+        return True
     with lock.open("rb") as file:
         return file_lock.try_lock(file)
