@@ -10,11 +10,13 @@ import asyncio
 import gzip
 import importlib.util
 import json
+import os
 import platform
 import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -91,12 +93,15 @@ class Collector:
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     found = importlib.util.find_spec("rotel")
     if found is None or not found.origin:
         assert not HAS_A_WHEEL, "rotel is missing: pip install -r requirements-test.txt"
         pytest.skip("rotel has no wheel for this machine; see requirements-test.in")
     program = str(Path(found.origin).with_name("rotel-agent"))
+    # It is linked with Python's library, which the system knows of its own Python alone.
+    python = str(sysconfig.get_config_var("LIBDIR"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", python, prepend=os.pathsep)
     grpc, http = f"127.0.0.1:{free()}", f"127.0.0.1:{free()}"
     with receiving() as after:
         after.body, after.headers = b"", {"Content-Type": "application/x-protobuf"}

@@ -125,6 +125,15 @@ def test_what_nobody_can_read_is_an_error_outside_of_releases(no_terminal: Conso
     discard_output(no_terminal.stream)
 
 
+@pytest.fixture
+def with_terminal() -> Iterator[None]:
+    """Hear of a terminal that goes, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("with_terminal")
 def test_a_terminal_that_goes_ends_a_release_as_ctrl_c_does(site: Site, step: FakeStep) -> None:
     def hang_up() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
