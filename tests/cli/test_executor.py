@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,25 @@ def test_a_release_is_asked_for_first_and_runs_each_step_once(shop: Shop) -> Non
     assert shop.ran == ["one", *(f"{n} in a release" for n in ("look", "build", "prove"))]
     (record,) = records.read(shop.site.database, "local")
     assert (record.kind, record.status, record.message) == ("deploy", "succeeded", "one")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("https://shop.test", "https://shop.test"), ("https://none.invalid", "")],
+)
+def test_a_pipeline_gets_the_address_where_there_is_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, told: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    text = Settings.text
+    monkeypatch.setattr(
+        Settings, "text", lambda self, name: address if name == "WORKER_URL" else text(self, name)
+    )
+    shop.run("one")
+    assert f"url={told}\n" in (tmp_path / "output").read_text()
+    assert (f", at {told}" in (tmp_path / "summary").read_text()) is bool(told)
 
 
 def test_what_was_not_agreed_to_runs_nothing(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Judge whether an address can only be this machine: judged once, on what the parser reads."""
+"""Judge whether an address is this machine, or nobody: once, on what the parser reads."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def is_loopback_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_nowhere(url: str) -> bool:
+    """Return whether a URL says that nobody answers (RFC 2606: a host under ``.invalid``)."""
+    return (urlsplit(url).hostname or "").endswith(".invalid")

@@ -18,6 +18,7 @@ from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.cli.given import require_useful
 from xswarm_deploy.cli.graph import Agreed, Release, Step, order
 from xswarm_deploy.cli.waiting import waited_for
+from xswarm_deploy.loopback import is_nowhere
 from xswarm_deploy.release import opening
 from xswarm_deploy.release.steps import STEPS
 from xswarm_deploy.settings.variables import LOCAL
@@ -85,10 +86,11 @@ class Executor(executor.Executor):
 
 def _outcome(running: release.Release) -> dict[str, str]:
     site = running.site
+    url = site.settings.text("WORKER_URL")
     return {
         "release": running.record.release,
         "version": str(site.facts.get("version", "")),
-        "url": site.settings.text("WORKER_URL"),
+        "url": "" if is_nowhere(url) else url,
         "environment": site.settings.environment,
         "worker": site.worker,
     }

@@ -115,7 +115,7 @@ def released(facts: Mapping[str, str], seconds: Mapping[str, float]) -> None:
     """Write how a release ended into outputs and summary.
 
     Args:
-        facts: release, version, url, environment, worker.
+        facts: release, version, url (empty: it has no address), environment, worker.
         seconds: how long each step took.
     """
     if not active():
@@ -123,7 +123,8 @@ def released(facts: Mapping[str, str], seconds: Mapping[str, float]) -> None:
     output({name: facts[name] for name in ("release", "version", "url")})
     times = ", ".join(f"{name} {took:.1f} s" for name, took in seconds.items())
     head = f"### ✅ {facts['worker']} is live in {facts['environment']}"
-    said = f"Release `{facts['release']}`, version `{facts['version']}`, at {facts['url']}"
+    said = f"Release `{facts['release']}`, version `{facts['version']}`"
+    said += f", at {facts['url']}" if facts["url"] else ""
     summarise(f"{head}\n\n{said}\n\n{times}\n")
 
 

@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_loopback, is_nowhere
 from xswarm_deploy.preflight.looking import Seen
 from xswarm_deploy.steps.unversioned import zones
-from xswarm_deploy.verification import target
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -27,7 +26,7 @@ _WORKERS_DEV: Final = ".workers.dev"
 def whose(site: Site) -> Seen | str:
     """Hold WORKER_URL against the addresses that wrangler's file gives each environment."""
     url = site.settings.text("WORKER_URL")
-    if is_loopback(url) or target.is_nowhere(url):
+    if is_loopback(url) or is_nowhere(url):
         return Seen("skip", "not applicable: an address of this machine, or none")
     host = str(urlsplit(url).hostname)
     try:

@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_loopback, is_nowhere
 from xswarm_deploy.preflight import address
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.steps.unversioned import zones
-from xswarm_deploy.verification import target
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status
@@ -55,7 +54,7 @@ def _nothing_to_look_at(url: str) -> str:
     """Return why an address has no name and no certificate; empty: it has."""
     if is_loopback(url):
         return "an address of this machine"
-    return "the Worker has no address" if target.is_nowhere(url) else ""
+    return "the Worker has no address" if is_nowhere(url) else ""
 
 
 def _hosts(site: Site) -> dict[str, str]:

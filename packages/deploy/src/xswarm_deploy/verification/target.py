@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_loopback, is_nowhere
 from xswarm_deploy.services.tails import HEADER
 from xswarm_deploy.site import Site
 
@@ -18,8 +18,6 @@ OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 
 
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
-NO_ADDRESS: Final = ".invalid"
-"""Ends a host that never exists (RFC 2606): WORKER_URL of a Worker that has no address at all."""
 NO_VERSION: Final = "00000000"
 """Stands where a version's first eight digits would: an address where surely nothing is."""
 
@@ -113,11 +111,6 @@ def preview(site: Site, version: str) -> Target:
             "choose one: Cloudflare, Workers & Pages, Account details, Subdomain",
         )
     return Target(f"https://{host}.{name}.workers.dev", {}, version, alone=True)
-
-
-def is_nowhere(url: str) -> bool:
-    """Return whether a WORKER_URL says that the Worker has no address."""
-    return (urlsplit(url).hostname or "").endswith(NO_ADDRESS)
 
 
 def has_none(site: Site) -> bool:
