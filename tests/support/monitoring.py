@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ class SQLite:
         self.connection = sqlite3.connect(
             ":memory:", isolation_level=None, check_same_thread=not shared
         )
+        weakref.finalize(self, self.connection.close)
         self.statements: list[str] = []
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
