@@ -300,6 +300,23 @@ def test_one_route_is_looked_at_by_keyboard_and_by_a_shared_address(
     expect(page.get_by_text("No request to this route was measured")).to_be_visible()
 
 
+def test_a_link_leads_on_in_the_window_that_was_just_chosen(
+    browser: Browser, server: uvicorn.Server
+) -> None:
+    """Whoever is quick follows it before the figures of that window are there."""
+    page = opened(browser, server)
+    page.route("**/api/metrics*", lambda _: None)  # they never come
+    page.route("**/api/metrics/route*", lambda _: None)
+    page.get_by_label("Window").select_option("6h")
+    page.get_by_role("link", name=STRANGE).press("Enter")
+    expect(page.get_by_role("heading", name=f"GET {STRANGE}")).to_be_focused()
+    expect(page.get_by_label("Window")).to_have_value("6h")
+    page.get_by_label("Window").select_option("1d")
+    page.get_by_role("link", name="All routes").press("Enter")
+    expect(page.locator("#overview")).to_be_visible()
+    expect(page.get_by_label("Window")).to_have_value("1d")
+
+
 def test_the_status_page_works_without_a_script_and_moves_no_data_elsewhere(
     browser: Browser,
 ) -> None:

@@ -194,9 +194,9 @@ function table(caption, heads, rows, numbersFrom) {
 
 const nothing = () => make("p", { class: "soft" }, "Nothing in this window.");
 
-const link = (_, { route, method }) => make("a", { href: address({ route, method }),
-  "data-route": `${method} ${route}` },
-  ...route.split(/(?<=\/)/).flatMap((part) => [part, make("wbr")]));
+const link = (_, { route, method }) => Object.assign(make("a",
+  { href: address({ route, method }), "data-route": `${method} ${route}` },
+  ...route.split(/(?<=\/)/).flatMap((part) => [part, make("wbr")])), { to: { route, method } });
 const COLUMNS = [["Route", (r) => r.route, link], ["Method", (r) => r.method],
   ["Requests", (r) => r.total, (v) => number(v, 0)], ["Errors", (r) => r.error_rate, percent],
   ...["p50", "p95", "p99"].map((p) => [p, (r) => r.duration_ms[p], ms])];
@@ -231,7 +231,12 @@ function showRoutes(found = routes, all = distinct) {
   if (onto) made.querySelector(`[data-route="${CSS.escape(onto)}"]`)?.focus();
 }
 
-const keep = (changes) => history.replaceState(null, "", address(changes));
+// Links lead on with what is chosen now, though the figures of it are still to come.
+function keep(changes) {
+  history.replaceState(null, "", address(changes));
+  for (const one of document.querySelectorAll("#routes a")) one.href = address(one.to);
+  $("back").href = address({ route: "", method: "" });
+}
 
 function showSlow(queries) {
   const groups = new Map();
