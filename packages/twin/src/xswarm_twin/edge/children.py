@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,8 @@ SOCKETS = ("http", "control")
 _REMEMBERED_LINES = 60
 _LONGEST_LINE = 1 << 20
 _WATCHED_EVERY: Final = 0.2  # seconds
+_PATIENT: Final = 10  # times that a process which computes is waited for as long again
+_IDLE: Final = 0.001  # of the time: what computes less does nothing
 TOO_LONG: Final = "Script startup exceeded CPU time limit."
 """What Cloudflare says of code that computes too long before it can answer."""
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -120,7 +122,8 @@ class Children:
         Args:
             command: what to run.
             log: takes each line that the process prints.
-            patience: seconds until a silent start counts as failed.
+            patience: seconds until a silent start counts as failed; a process that computes has
+                ten times as long, since this machine may be busy.
 
         Raises:
             StartFailed: it ended or stayed silent; nothing of it is left.
@@ -135,15 +138,12 @@ class Children:
             os.close(writer)
         watching = asyncio.create_task(_watch(child, command.cpu))
         try:
-            async with asyncio.timeout(patience):
-                child.ports = await _ports(reader, command.sockets)
+            child.ports = await _within(patience, child, _ports(reader, command.sockets))
             child.require_quick(command.cpu)
-        except (StartFailed, TimeoutError) as failure:
+        except StartFailed as failure:
             too_long = watching.done() or child.computed > command.cpu
             await child.stop(grace=0.2)
-            late = isinstance(failure, TimeoutError)
-            silent = f"it did not listen within {patience:.0f} s" if late else ""
-            said = "\n".join(child.output) or silent
+            said = "\n".join(child.output) or str(failure)
             raise StartFailed(TOO_LONG if too_long else said) from None
         except BaseException:
             await child.stop(grace=0.2)
@@ -197,6 +197,24 @@ async def _watch(child: Child, most: float) -> None:
         await asyncio.sleep(_WATCHED_EVERY)
     with contextlib.suppress(ProcessLookupError):
         child.process.kill()
+
+
+async def _within(
+    patience: float, child: Child, asked: Coroutine[None, None, dict[str, int]]
+) -> dict[str, int]:
+    """Return what a process answers; what computes is waited for longer than what does nothing."""
+    answer, waited = asyncio.create_task(asked), 0.0
+    try:
+        while waited < patience * _PATIENT:
+            computed = child.computed
+            if (await asyncio.wait({answer}, timeout=patience))[0]:
+                return answer.result()
+            waited += patience
+            if child.computed - computed < patience * _IDLE:
+                break
+        raise StartFailed(f"it did not listen within {waited:.0f} s")
+    finally:
+        answer.cancel()
 
 
 async def _ports(descriptor: int, sockets: Sequence[str]) -> dict[str, int]:
