@@ -34,13 +34,16 @@ from xswarm_deploy.errors import (
     VERSION,
     DeployError,
     Interrupted,
+    NotRolledBack,
     Refused,
+    StepFailed,
     disk_refusal,
     typed_program,
 )
 from xswarm_deploy.output import discard_output, prepare
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
+from xswarm_deploy.signals import exit_at_once
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
 _PACKAGE: Final = "xswarm_deploy"
@@ -218,10 +221,15 @@ def main() -> None:
     os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
+    code = 0
     try:
         _run()
+    except SystemExit as end:
+        code = int(end.code or 0)
+        raise
     finally:
         _flush()
+        exit_at_once(code)
         gc.freeze()  # nor is any looked for at the end, among all that was imported
 
 
@@ -238,10 +246,12 @@ def _run() -> None:
         named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in words)])
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
-            _end(Interrupted("interrupted"))
+            _end(_said_last(end.__context__))
         if isinstance(end.__context__, ParseError):
             sys.exit(Refused.exit_code)
         raise
+    except KeyboardInterrupt as pressed:
+        _end(_said_last(pressed))
     except BrokenPipeError:
         discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
     except OSError as error:
@@ -254,6 +264,16 @@ def _run() -> None:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _said_last(pressed: KeyboardInterrupt) -> DeployError:
+    """Return how a release ended, where a key was pressed as that was about to be printed."""
+    before: BaseException | None = pressed
+    while before:
+        if isinstance(before, Interrupted | StepFailed | NotRolledBack):
+            return before
+        before = before.__context__
+    return Interrupted("interrupted")
 
 
 def _not_utf8(error: UnicodeDecodeError) -> Refused:

@@ -10,6 +10,7 @@ from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight import check
 from xswarm_deploy.release import records
+from xswarm_deploy.release.interruption import hurried
 from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import report_success, transaction
@@ -45,7 +46,8 @@ def deployment(
         running.ahead.begin(running.site, phases)
         with _backup_ahead(running, phases):
             yield running
-    _prune(running)
+    with hurried(running.console):
+        _prune(running)
     report_success(running)
 
 

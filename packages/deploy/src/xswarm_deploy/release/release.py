@@ -69,6 +69,7 @@ class Release:
         remembering: what notes what going back will need, begun when nothing is to be changed.
         announcing: the message that it succeeded, sent beside the last write.
         joined: numbers of changes that are intended with the one before, and not begun.
+        succeeded: whether it is over, and everything is new: nothing undoes it any more.
     """
 
     record: Record
@@ -90,6 +91,7 @@ class Release:
     announcing: Future[Finding] | None = None
     undisturbed: float = math.inf
     joined: set[int] = field(default_factory=set)
+    succeeded: bool = False
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -283,6 +285,7 @@ class Release:
         except DeployError as error:
             self.console.warn(f"all is new and live, but the database does not know yet: {error}")
             self.console.warn(f"when it answers again: inv deploy.resume ({self.record.release})")
+        self.succeeded = True
 
     def finish(self, status: str, *, free: bool = False) -> None:
         """Write down how it ended, here and in the database.
