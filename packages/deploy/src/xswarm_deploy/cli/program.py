@@ -254,16 +254,16 @@ def _run() -> None:
         _end(_said_last(pressed))
     except BrokenPipeError:
         discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
-    except OSError as error:
-        if not (refusal := disk_refusal(error)):
-            raise
-        _end(refusal)
     except UnicodeDecodeError as error:
         _end(_not_utf8(error))
     except (yaml.YAMLError, UncastableEnvVar, config.AmbiguousMergeError) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+    except Exception as error:
+        if not (refusal := disk_refusal(error)):
+            raise
+        _end(refusal)
 
 
 def _said_last(pressed: KeyboardInterrupt) -> DeployError:

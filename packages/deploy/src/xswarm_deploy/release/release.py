@@ -376,7 +376,7 @@ class Release:
 
     def keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
-        if isinstance(cause, DeployError | KeyboardInterrupt) or _is_of_the_disk(cause):
+        if isinstance(cause, DeployError | KeyboardInterrupt) or disk_refusal(cause):
             return
         file = self.journal.path.with_name("traceback.txt")
         try:
@@ -439,10 +439,6 @@ def _joined(changes: Sequence[Change]) -> int:
 def _actions(change: Change) -> list[AnyAction]:
     """Return the action whose change it is; empty: none of its step's."""
     return [one for one in steps.step_named(change.step).ACTIONS if one.owns(change)]
-
-
-def _is_of_the_disk(cause: BaseException) -> bool:
-    return isinstance(cause, OSError) and disk_refusal(cause) is not None
 
 
 def _event(event: str, **more: Any) -> dict[str, Any]:

@@ -147,11 +147,10 @@ def begin(
             last = recovery.settle(site, lease, console)
             record = record._replace(message=message, facts=noting.result())
             return Release.begin(site, record, lease, console, last)
-    except OSError as error:
+    except BaseException as error:
         lease.release()
-        raise disk_refusal(error) or error from None
-    except BaseException:
-        lease.release()
+        if refusal := disk_refusal(error):
+            raise refusal from None
         raise
 
 
