@@ -392,8 +392,12 @@ from xswarm_deploy.errors import NotRolledBack, StepFailed
 
 @task
 def broken(c: Context) -> None:
-    threading.Thread(target=time.sleep, args=(60,)).start()
     raise NotRolledBack("not everything could be undone")
+
+@task
+def busy(c: Context) -> None:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    broken(c)
 
 @task
 def told(c: Context) -> None:
@@ -407,7 +411,7 @@ def told(c: Context) -> None:
 def test_ctrl_c_as_a_command_ends_changes_nothing_about_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(ENDED)
     (tmp_path / "invoke.yaml").touch()
-    words = [sys.executable, *OURS, "broken"]
+    words = [sys.executable, *OURS, "busy"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr
         assert "not everything could be undone" in running.stderr.readline()
@@ -424,3 +428,12 @@ def test_ctrl_c_before_the_message_does_not_hide_how_a_release_ended(tmp_path: P
         3,
         "✗ it failed; everything was brought back to before\n",
     )
+
+
+def test_what_nobody_can_read_keeps_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    words = [sys.executable, *OURS, "broken"]
+    with Path("/dev/full").open("w") as nowhere:  # as a terminal that has gone
+        ended = subprocess.run(words, cwd=tmp_path, stderr=nowhere, check=False)
+    assert ended.returncode == 4

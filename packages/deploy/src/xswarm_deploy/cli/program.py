@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -263,7 +264,8 @@ def _run() -> None:
     except Exception as error:
         if not (refusal := disk_refusal(error)):
             raise
-        _end(refusal)
+        ended = error.__context__  # of what could not be printed: its terminal or disk has gone
+        _end(ended if isinstance(ended, DeployError) else refusal)
 
 
 def _said_last(pressed: KeyboardInterrupt) -> DeployError:
@@ -336,5 +338,6 @@ def _raised(kind: type[BaseException], error: BaseException, at: TracebackType |
 
 
 def _end(error: DeployError) -> None:
-    sys.stderr.write(f"{error.render()}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"{error.render()}\n")
     sys.exit(error.code)
