@@ -97,7 +97,7 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
 def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
     site, out = context.open_site(c), Console()
-    found = step.expired(site, datetime.now(UTC))
+    found = step.expired(site, step.now(site))
     for item in found:
         out.line(f"  {item.path.name}")
     if not found or context.dry(c):

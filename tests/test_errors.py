@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +79,35 @@ def test_what_the_disk_refuses_is_an_error_of_ours() -> None:
     assert disk_refusal(OSError(errno.EACCES, "Permission denied")) is None
     blocked = disk_refusal(FileExistsError(errno.EEXIST, "File exists", ".backups"))
     assert str(blocked) == ".backups cannot be used: File exists"
+
+
+def test_what_sqlite_cannot_write_is_one_too() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA max_page_count = 2")
+        database.execute("CREATE TABLE t (a)")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            database.execute("INSERT INTO t VALUES (zeroblob(100000))")
+        with pytest.raises(sqlite3.OperationalError) as wrong:
+            database.execute("SELECT nothing")
+    refused = disk_refusal(full.value)
+    assert refused
+    assert str(refused) == "a file on this machine cannot be used: database or disk is full"
+    assert "make room" in refused.remedy
+    assert disk_refusal(wrong.value) is None
+
+
+def test_a_folder_that_cannot_be_copied_is_told_by_its_first_file(tmp_path: Path) -> None:
+    def full(_from: str, to: str) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), to)
+
+    source = tmp_path / "from"
+    source.mkdir()
+    (source / "one").touch()
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(source, tmp_path / "to", copy_function=full)
+    refused = disk_refusal(caught.value)
+    assert str(refused) == f"{tmp_path / 'to/one'} cannot be used: No space left on device"
+    assert disk_refusal(shutil.Error([("a", "b", "another reason")])) is None
 
 
 def test_an_error_is_redacted_where_it_is_made() -> None:

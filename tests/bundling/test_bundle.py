@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -150,6 +151,16 @@ def test_wranglers_own_words_are_given_without_their_colours(scratch: Settings) 
     with pytest.raises(Refused, match="does not accept the Worker") as caught:
         bundle.bundle(scratch)
     assert caught.value.why == "X [ERROR] it is broken"
+
+
+def test_a_traceback_of_pip_is_told_by_what_it_says() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", "def f():\n  raise OSError(28, 'No space left')\nf()"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bundle.last_lines(f"WARNING: first\n{ran.stderr}") == "OSError: [Errno 28] No space left"
 
 
 def test_success_without_an_upload_is_none(scratch: Settings) -> None:

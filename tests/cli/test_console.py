@@ -18,7 +18,8 @@ from xswarm_deploy.secret import Secret
 
 
 @pytest.fixture
-def stream() -> io.StringIO:
+def stream(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    monkeypatch.setenv("TERM", "xterm")
     return io.StringIO()
 
 
@@ -97,11 +98,20 @@ def test_a_step_is_named_while_it_runs_on_a_terminal(
     assert stream.getvalue().split("\x1b[2K")[2].startswith("a line\n✓ migrate")
 
 
+def test_a_terminal_that_moves_no_cursor_gets_whole_lines(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")  # of an editor's shell
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    with Console(stream).step("migrate"):
+        pass
+    assert stream.getvalue().startswith("✓ migrate")
+
+
 def test_a_step_has_a_coloured_mark_on_a_terminal(
     stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(stream, "isatty", lambda: True)
     with Console(stream).step("migrate") as line:
         line.detail = "\x1b[31mof others\x1b[0m"

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -381,3 +383,57 @@ def test_streams_that_are_closed_are_no_traceback_and_no_file_takes_their_place(
     command = 'exec "$0" "$1" <&- >&- 2>&-'
     words = ["sh", "-c", command, sys.executable, str(tmp_path / "closed.py")]
     assert subprocess.run(words, cwd=PROJECT, check=False).returncode == 0
+
+
+ENDED = """
+import threading, time
+from invoke import Context, task
+from xswarm_deploy.errors import NotRolledBack, StepFailed
+
+@task
+def broken(c: Context) -> None:
+    raise NotRolledBack("not everything could be undone")
+
+@task
+def busy(c: Context) -> None:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    broken(c)
+
+@task
+def told(c: Context) -> None:
+    try:
+        raise StepFailed("it failed; everything was brought back to before")
+    except StepFailed:
+        raise KeyboardInterrupt
+"""
+
+
+def test_ctrl_c_as_a_command_ends_changes_nothing_about_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    words = [sys.executable, *OURS, "busy"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        assert "not everything could be undone" in running.stderr.readline()
+        time.sleep(0.2)  # it waits for its threads then
+        running.send_signal(signal.SIGINT)
+        assert (running.wait(30), running.stderr.read()) == (4, "")
+
+
+def test_ctrl_c_before_the_message_does_not_hide_how_a_release_ended(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    ended = run(OURS, "told", folder=tmp_path)
+    assert (ended.returncode, ended.stderr) == (
+        3,
+        "✗ it failed; everything was brought back to before\n",
+    )
+
+
+def test_what_nobody_can_read_keeps_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    words = [sys.executable, *OURS, "broken"]
+    with Path("/dev/full").open("w") as nowhere:  # as a terminal that has gone
+        ended = subprocess.run(words, cwd=tmp_path, stderr=nowhere, check=False)
+    assert ended.returncode == 4

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.support.releases import OLD, Begin, FakeStep, change
+from tests.support.sqld import serve
 from xswarm_deploy import fence
-from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.client import Database, Statement, connect
 from xswarm_deploy.errors import Locked, NotRolledBack
 from xswarm_deploy.release import audit, lock, records, transaction
 from xswarm_deploy.release.release import Release
@@ -134,6 +136,25 @@ def test_who_slept_but_was_not_overtaken_goes_on(site: Site, provider: Provider)
         provider.client().post("/later")
     assert provider.whole == ["POST /later"]
     assert lock.holder(site.database) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_who_slept_asks_a_database_far_away_whose_the_lock_is(
+    tmp_path: Path, provider: Provider, *, overtaken: bool
+) -> None:
+    """It is asked by a request, while the request that is held back waits for the answer."""
+    with serve(tmp_path) as (url, _), connect(url) as database:
+        records.prepare(database)
+        lease = lock.acquire(database, lambda: connect(url), "test")
+        Machine(lease).sleep(3600)
+        if overtaken:
+            database.execute("UPDATE _release_lock SET expires_at = 0")
+            lock.acquire(database, lambda: connect(url), "another").freeing()
+        with fence.fenced(lease), pytest.raises(Locked) if overtaken else nullcontext():
+            provider.client().post("/later")
+    assert provider.whole == ([] if overtaken else ["POST /later"])
 
 
 def migrating(database: Database) -> None:

@@ -68,3 +68,11 @@ def test_an_event_is_on_disk_before_append_returns(
 
 def test_no_journal_has_no_events(tmp_path: Path) -> None:
     assert Journal(tmp_path / "none").read() == []
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        Journal(path).append({"event": "begin"})
+    assert caught.value.filename == str(path)

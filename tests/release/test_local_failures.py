@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, Interrupted, Refused, StepFailed
 from xswarm_deploy.output import discard_output
-from xswarm_deploy.release import records, takeover, transaction
+from xswarm_deploy.release import anchors, records, takeover, transaction
 from xswarm_deploy.release.interruption import stoppable, unstoppable
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
@@ -160,6 +161,59 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def press_before(monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> None:
+    """Let Ctrl-C be pressed at the very moment at which something is called."""
+    called: Callable[..., object] = getattr(where, name)
+
+    def pressed(*arguments: object, **named: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return called(*arguments, **named)
+
+    monkeypatch.setattr(where, name, pressed)
+
+
+def test_ctrl_c_twice_undoes_as_ctrl_c_once_does(
+    site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_before(monkeypatch, step, "apply")
+    press_before(monkeypatch, transaction, "unstoppable")  # before the undoing is sheltered
+    with pytest.raises(Interrupted, match="everything was brought back"):
+        deploy(site, step, Console())
+    assert step.world == OLD
+    assert statuses(site) == ["rolled back"]
+
+
+@pytest.mark.parametrize(("where", "name"), [(anchors, "leave"), (transaction, "_show_told")])
+def test_a_key_that_is_pressed_after_a_success_does_not_call_it_a_failure(
+    site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch, where: object, name: str
+) -> None:
+    press_before(monkeypatch, where, name)
+    said = Console(io.StringIO())
+    with transaction.transaction(site, "test", "", ("fake",), said) as release:
+        release.perform(step)
+    transaction.report_success(release)
+    assert step.world == NEW
+    assert statuses(site) == ["succeeded"]
+    printed = said.stream.getvalue()  # type: ignore[attr-defined]
+    assert "interrupted after the release had succeeded" in printed
+    assert f"release {release.record.release}" in printed
+
+
+def test_what_succeeded_is_not_undone_by_a_key_at_that_very_moment(
+    site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed = Release.succeed
+
+    def pressed(release: Release) -> None:
+        succeed(release)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Release, "succeed", pressed)
+    deploy(site, step, Console())
+    assert step.world == NEW
+    assert statuses(site) == ["succeeded"]
 
 
 DAMAGES = {

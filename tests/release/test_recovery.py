@@ -13,7 +13,7 @@ from tests.support.releases import NEW, OLD, Begin, FakeStep, change, failing, k
 from xswarm_deploy.console import Console
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
-from xswarm_deploy.release import lock, records, recovery, undo
+from xswarm_deploy.release import inputs, lock, records, recovery, takeover, undo
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
 from xswarm_deploy.release.records import Entry
@@ -148,6 +148,26 @@ def test_resume_leaves_it_wholly_new(
     assert record.status == "succeeded"
     assert {e.state for e in records.entries(site.database, record.release)} == {"done"}
     assert recovery.find(site) is None
+
+
+def test_another_checkout_changes_nothing_and_whose_it_is_may_finish_it(
+    begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = begin()
+    dead.make(step.plans[:2], "fake")
+    kill(dead, site)
+    left = dict(step.world)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(
+            inputs, "digests", lambda _settings: dict.fromkeys(inputs._TAKEN, "other")
+        )
+        with pytest.raises(Refused, match="not as when it began: settings; nothing was changed"):
+            takeover.resume(site)
+    assert step.world == left
+    assert lock.holder(site.database) is None
+    assert records.read(site.database, "local")[0].status == records.RUNNING
+    takeover.resume(site)
+    assert records.read(site.database, "local")[0].status == records.SUCCEEDED
 
 
 @pytest.mark.slow

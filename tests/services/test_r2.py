@@ -16,6 +16,7 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Forbidden, NotFound
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.r2 import R2
+from xswarm_deploy.services.r2 import judged as judged_by_code
 from xswarm_deploy.services.sigv4 import Signer, quoted_path, quoted_query
 
 HOST = "https://acc.r2.test"
@@ -104,7 +105,7 @@ def store(api: Any) -> Store:
 
 @pytest.fixture
 def r2(fake_time: Any) -> R2:
-    return R2(Http("R2", HOST, clock=fake_time.clock), SIGNER, "bucket")
+    return R2(Http("R2", HOST, clock=fake_time.clock, judge=judged_by_code), SIGNER, "bucket")
 
 
 def test_objects_are_written_read_listed_and_deleted(r2: R2, store: Store) -> None:
@@ -146,3 +147,12 @@ def test_a_wrong_key_is_forbidden_and_not_shown(r2: R2, api: Any) -> None:
     with pytest.raises(Forbidden) as caught:
         r2.put("key", b"")
     assert "canary" not in caught.value.render()
+
+
+def test_a_clock_that_is_wrong_is_no_missing_permission(r2: R2, api: Any) -> None:
+    """The code is S3's own (Amazon S3 API reference, error responses)."""
+    answer = "<Error><Code>RequestTimeTooSkewed</Code><Message>too large</Message></Error>"
+    api.put(f"{HOST}/bucket/key", status=403, body=answer)
+    with pytest.raises(Forbidden) as caught:
+        r2.put("key", b"")
+    assert "set this machine's clock" in caught.value.remedy

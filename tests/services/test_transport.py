@@ -97,6 +97,19 @@ def test_a_body_may_take_longer_than_connecting_and_than_the_budget(sink: Sink) 
     assert len(told) > len(BODY) / transport.PIECE
 
 
+def test_what_a_guard_sends_is_not_held_back_by_it(sink: Sink) -> None:
+    asked: list[str] = []
+
+    def guard() -> None:
+        asked.append("guard")
+        assert len(asked) == 1, "it waits for itself"
+        session.post(sink.url)
+
+    with new_session() as session, transport.exchange(5.0, guard=guard):
+        assert session.post(sink.url).status_code == 200
+    assert (asked, len(sink.agents)) == (["guard"], 2)
+
+
 @pytest.mark.slow
 def test_so_does_one_on_a_connection_that_is_kept(sink: Sink) -> None:
     with Uplink(sink.url, RATE) as uplink:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 
 import pytest
 from invoke.context import Context
@@ -78,3 +80,19 @@ def test_what_is_expired_is_removed_once_agreed(
     assert (files(place), asked) == ([], ["Remove these 1 backups?"])
     event = audit.read(place.database)[-1]
     assert (event.event, json.loads(event.details)["files"]) == ("backup.prune", [name])
+
+
+def test_nothing_is_expired_by_a_wrong_clock_of_this_machine(
+    c: Context, place: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=400)
+
+    for _ in range(2):
+        backup.backup(c)
+    for module in (backup, step):
+        monkeypatch.setattr(module, "datetime", Ahead)
+    backup.prune(make_context(environment="staging", dry=True))
+    assert "nothing to do" in capsys.readouterr().out

@@ -44,7 +44,12 @@ def in_bytes(progress: Progress, label: str) -> Callable[[int, int], None]:
 
 def coloured(stream: TextIO) -> bool:
     """Return whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return moves(stream) and not os.environ.get("NO_COLOR")
+
+
+def moves(stream: TextIO) -> bool:
+    """Return whether a line can be replaced: on a terminal that knows how (not TERM=dumb)."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @dataclass
@@ -117,7 +122,7 @@ class Console:
         """
         entry, began = StepLine(name), time.monotonic()
         self._task = _Task()
-        if self.stream.isatty() and not self.quiet:
+        if moves(self.stream) and not self.quiet:
             self._put(f"\r\x1b[2K· {redact(name)} …")
             self._bar_shown = True
         try:
@@ -155,7 +160,7 @@ class Console:
         """Show a line that replaces the one before; in a pipe, only once in a while."""
         if self.quiet:
             return
-        if self.stream.isatty():
+        if moves(self.stream):
             if now - self._task.began >= _PATIENCE:
                 self._put("\r\x1b[2K" + one_line(text)[: _columns() - 1])
                 self._bar_shown = True

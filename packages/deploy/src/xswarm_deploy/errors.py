@@ -183,13 +183,41 @@ _UNNAMED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO,
 """What a write says of an open file, whose name Python does not know then."""
 
 
-def disk_refusal(error: OSError) -> Refused | None:
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\] ([^:]+)")
+_OF_SQLITE: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+
+
+def disk_refusal(error: BaseException) -> Refused | None:
     """Return the error of a file that the system does not let us use; None: it is another.
 
     Args:
-        error: as Python raised it, e.g. in a checkout that cannot be written.
+        error: as Python raised it, e.g. in a checkout that cannot be written; SQLite's, too.
     """
-    if error.errno not in _OF_THE_DISK or not (error.filename or error.errno in _UNNAMED):
+    if str(getattr(error, "sqlite_errorname", "")).startswith(_OF_SQLITE):
+        full = error.sqlite_errorname == "SQLITE_FULL"  # type: ignore[attr-defined]
+        return _refusal("", str(error), full=full)
+    if not isinstance(error, OSError):
         return None
-    what = f"{error.filename or 'a file on this machine'} cannot be used"
-    return Refused(what, error.strerror or "", "correct it, then repeat the command")
+    number, why, name = _of_copying(error) or (error.errno, error.strerror, error.filename)
+    if number not in _OF_THE_DISK or not (name or number in _UNNAMED):
+        return None
+    return _refusal(str(name or ""), why or "", full=number in _FULL)
+
+
+def _of_copying(error: OSError) -> tuple[int, str, str] | None:
+    """Return the number, reason and file of the first that a copied folder's error names.
+
+    shutil.Error holds a list of (from, to, what was raised, as text).
+    """
+    if not (error.args and isinstance(error.args[0], list) and error.args[0]):
+        return None
+    _from, to, said = error.args[0][0]
+    found = _ERRNO.search(str(said))
+    return (int(found[1]), found[2], str(to)) if found else None
+
+
+def _refusal(name: str, why: str, *, full: bool) -> Refused:
+    what = f"{name or 'a file on this machine'} cannot be used"
+    make_room = "make room (df -h shows where there is none)"
+    return Refused(what, why, f"{make_room if full else 'correct it'}, then repeat the command")

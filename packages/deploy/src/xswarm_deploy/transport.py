@@ -159,10 +159,23 @@ def _send_all(sock: socket.socket, data: memoryview) -> None:
         began = time.monotonic()
         piece = data[start : start + PIECE]
         if limits is not None and limits.guard is not None:
-            limits.guard()
+            _ask(limits.guard)
         sock.sendall(piece)
         if limits is not None:
             limits.passed(len(piece), time.monotonic() - began)
+
+
+def _ask(guard: Guard) -> None:
+    """Ask a guard, whose own requests are none of this exchange.
+
+    One that renews a lease would otherwise be asked again for that very request, and so wait for
+    itself: for ever.
+    """
+    token = _exchange.set(None)
+    try:
+        guard()
+    finally:
+        _exchange.reset(token)
 
 
 class _Connection(_Pieces, urllib3.connection.HTTPConnection):  # type: ignore[misc]  # send takes fewer kinds

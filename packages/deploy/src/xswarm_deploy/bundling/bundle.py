@@ -42,6 +42,8 @@ SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
 _NOISE: Final = "🪵"  # where wrangler's log is: in a folder that is gone by then
+_TRACEBACK: Final = "Traceback (most recent call last):"
+_INDENTED: Final = re.compile(r"(?m)^[ \t].*$")
 _BUILD: Final = "[custom build]"  # what the build command says, as wrangler prints it
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
@@ -310,6 +312,8 @@ def _verdict(stdout: str, stderr: str) -> str:
 def last_lines(text: str, count: int = 6) -> str:
     """Return the last lines of a program's output as evidence, redacted."""
     plain = _COLOURS.sub("", text)
+    if _TRACEBACK in plain:  # of Python: what is indented says where, what is not says what
+        plain = _INDENTED.sub("", plain.rpartition(_TRACEBACK)[2])
     told = (line.strip() for line in plain.splitlines())
     lines = [line for line in told if line and not line.startswith(_NOISE)]
     return redact(" | ".join(lines[-count:]))[:800]

@@ -38,12 +38,17 @@ class Executor(executor.Executor):
         wanted = self.dedupe(calls) if self.config.tasks.dedupe else calls
         try:
             return {call.task: self._run(call, named) for call in wanted}
-        except OSError as error:
-            raise errors.disk_refusal(error) or error from None
-        except errors.DeployError as error:
+        except Exception as error:
+            refusal = errors.disk_refusal(error)
+            self._annotate(refusal or error)
+            if refusal:
+                raise refusal from None
+            raise
+
+    def _annotate(self, error: Exception) -> None:
+        if isinstance(error, errors.DeployError):
             github.annotate_error(error, context.ROOT)
             github.failed(error)
-            raise
 
     def normalize(self, tasks: Any) -> list[Call]:
         """Return what was named as calls of the tasks themselves."""

@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -34,13 +35,16 @@ from xswarm_deploy.errors import (
     VERSION,
     DeployError,
     Interrupted,
+    NotRolledBack,
     Refused,
+    StepFailed,
     disk_refusal,
     typed_program,
 )
 from xswarm_deploy.output import discard_output, prepare
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
+from xswarm_deploy.signals import exit_at_once
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
 _PACKAGE: Final = "xswarm_deploy"
@@ -218,10 +222,15 @@ def main() -> None:
     os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
+    code = 0
     try:
         _run()
+    except SystemExit as end:
+        code = int(end.code or 0)
+        raise
     finally:
         _flush()
+        exit_at_once(code)
         gc.freeze()  # nor is any looked for at the end, among all that was imported
 
 
@@ -238,22 +247,35 @@ def _run() -> None:
         named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in words)])
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
-            _end(Interrupted("interrupted"))
+            _end(_said_last(end.__context__))
         if isinstance(end.__context__, ParseError):
             sys.exit(Refused.exit_code)
         raise
+    except KeyboardInterrupt as pressed:
+        _end(_said_last(pressed))
     except BrokenPipeError:
         discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
-    except OSError as error:
-        if not (refusal := disk_refusal(error)):
-            raise
-        _end(refusal)
     except UnicodeDecodeError as error:
         _end(_not_utf8(error))
     except (yaml.YAMLError, UncastableEnvVar, config.AmbiguousMergeError) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+    except Exception as error:
+        if not (refusal := disk_refusal(error)):
+            raise
+        ended = error.__context__  # of what could not be printed: its terminal or disk has gone
+        _end(ended if isinstance(ended, DeployError) else refusal)
+
+
+def _said_last(pressed: KeyboardInterrupt) -> DeployError:
+    """Return how a release ended, where a key was pressed as that was about to be printed."""
+    before: BaseException | None = pressed
+    while before:
+        if isinstance(before, Interrupted | StepFailed | NotRolledBack):
+            return before
+        before = before.__context__
+    return Interrupted("interrupted")
 
 
 def _not_utf8(error: UnicodeDecodeError) -> Refused:
@@ -316,5 +338,6 @@ def _raised(kind: type[BaseException], error: BaseException, at: TracebackType |
 
 
 def _end(error: DeployError) -> None:
-    sys.stderr.write(f"{error.render()}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"{error.render()}\n")
     sys.exit(error.code)

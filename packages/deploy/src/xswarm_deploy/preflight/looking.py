@@ -107,8 +107,10 @@ def _looked(look: Look) -> Seen | str:
     """
     try:
         return look()
-    except OSError as error:
-        raise disk_refusal(error) or error from None
+    except Exception as error:
+        if refusal := disk_refusal(error):
+            raise refusal from None
+        raise
 
 
 def _judged(look: Look, needed: bool, name: str) -> Seen:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight import check
 from xswarm_deploy.release import records
+from xswarm_deploy.release.interruption import hurried
 from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import report_success, transaction
@@ -45,7 +45,8 @@ def deployment(
         running.ahead.begin(running.site, phases)
         with _backup_ahead(running, phases):
             yield running
-    _prune(running)
+    with hurried(running.console):
+        _prune(running)
     report_success(running)
 
 
@@ -63,13 +64,18 @@ def _backup_ahead(running: Release, phases: Sequence[str]) -> Iterator[None]:
 def _prune(running: Release) -> None:
     """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
     try:
-        removed = backup.prune(running.site, datetime.now(UTC), lambda found: _note(running, found))
+        removed = _pruned(running)
     except (OSError, DeployError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         running.console.warn(f"old backups were not removed: {why}: inv backup.prune")
         return
     if removed:
         running.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
+
+
+def _pruned(running: Release) -> list[Backup]:
+    site = running.site
+    return backup.prune(site, backup.now(site), lambda found: _note(running, found))
 
 
 def _note(running: Release, found: list[Backup]) -> None:

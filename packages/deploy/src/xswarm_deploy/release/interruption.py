@@ -6,30 +6,34 @@ Windows has SIGBREAK (Ctrl-Break) instead.
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
 
 from xswarm_deploy.console import Console
 from xswarm_deploy.release import outage
-
-Handler = Callable[[int, FrameType | None], None]
-_ENDING: Final = tuple(
-    each for each in signal.Signals if each.name in ("SIGTERM", "SIGHUP", "SIGBREAK")
-)
+from xswarm_deploy.signals import handled
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and the like end a release as Ctrl-C does: undone, not left half made."""
+    """Let Ctrl-C, SIGTERM and the like end what is under way: undone, not left half made.
+
+    They do so once: who presses Ctrl-C twice means what who presses it once does, and a second
+    KeyboardInterrupt would stop the undoing that the first one is about to begin.
+    """
+    stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
+            _say_that_it_was_heard()
+            return
+        stopping = True
         raise KeyboardInterrupt
 
-    with _handled(_ENDING, stop):
+    with handled(stop):
         yield
 
 
@@ -39,25 +43,23 @@ def unstoppable(console: Console) -> Iterator[None]:
 
     def wait(_number: int, _frame: FrameType | None) -> None:
         if not outage.give_up():
-            console.warn("undoing; please wait")
+            with suppress(RuntimeError):  # the signal came while this stream was being written
+                console.warn("undoing; please wait")
 
-    with _handled((signal.SIGINT, *_ENDING), wait):
+    with handled(wait):
         yield
 
 
 @contextmanager
-def _handled(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
-    """Handle signals, but those that whoever started this process had it ignore.
-
-    Python lets the main thread alone say what is done at a signal; another leaves it as it is.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = [(number, signal.signal(number, handler)) for number in heeded]
+def hurried(console: Console) -> Iterator[None]:
+    """Let a signal leave out the rest of a block that follows a release's success."""
     try:
-        yield
-    finally:
-        for number, earlier in before:
-            signal.signal(number, earlier)
+        with stoppable():
+            yield
+    except KeyboardInterrupt:
+        console.warn("interrupted after the release had succeeded: it is live, and stays so")
+
+
+def _say_that_it_was_heard() -> None:
+    with suppress(OSError, RuntimeError):  # no terminal; or it is being written at this moment
+        sys.stderr.write("⚠ stopping: what is under way comes to its end first; please wait\n")

@@ -63,6 +63,11 @@ class Journal:
         handle = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             _write_whole(handle, "".join(lines).encode())
+        except OSError as error:
+            error.filename = error.filename or str(
+                self.path
+            )  # Python names it as it is opened only
+            raise
         finally:
             os.close(handle)
 

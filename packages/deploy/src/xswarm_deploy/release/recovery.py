@@ -132,11 +132,9 @@ def carry_on(release: Release) -> None:
     """Make all changes of an interrupted release that are not made, and verify.
 
     Raises:
-        Refused: this checkout is not what the release was made from.
         CheckFailed: what is live then is not good; the caller undoes the release.
     """
     version = _version_made(release)
-    _require_same_inputs(release, made=bool(version))
     if version:
         release.site.facts["version"] = version
     for entry in list(release.entries):
@@ -286,8 +284,8 @@ def _version_made(release: Release) -> str:
     return version.tagged(release.site, release.record.release)
 
 
-def _require_same_inputs(release: Release, *, made: bool) -> None:
-    """Refuse to finish a release from a checkout that it was not made from.
+def require_same_inputs(release: Release) -> None:
+    """Refuse to finish a release from a checkout that it was not made from; nothing is changed.
 
     Raises:
         Refused: it names what differs.
@@ -298,14 +296,19 @@ def _require_same_inputs(release: Release, *, made: bool) -> None:
     if not recorded or release.record.kind == "rollback":
         return
     left = [phase for phase in release.record.phases if not _is_done(release, phase)]
-    needed = inputs.needed(left, made=made)
+    needed = inputs.needed(left, made=bool(_version_made(release)))
     wrong = inputs.different(recorded, inputs.digests(release.site.settings), needed)
     if wrong:
         raise Refused(
             f"this checkout cannot finish release {release.record.release}",
-            f"not as when it began: {', '.join(wrong)}",
-            "check out what it was made from, or: inv deploy.abort",
+            f"not as when it began: {', '.join(wrong)}; nothing was changed",
+            f"{_way_to_its_files(release)}, then: inv deploy.resume; or undo it: inv deploy.abort",
         )
+
+
+def _way_to_its_files(release: Release) -> str:
+    commit = release.site.facts.get("commit")
+    return f"git checkout {commit}" if commit else "go to the files that it was made from"
 
 
 def _is_done(release: Release, phase: str) -> bool:

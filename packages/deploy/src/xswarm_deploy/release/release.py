@@ -69,6 +69,7 @@ class Release:
         remembering: what notes what going back will need, begun when nothing is to be changed.
         announcing: the message that it succeeded, sent beside the last write.
         joined: numbers of changes that are intended with the one before, and not begun.
+        succeeded: whether it is over, and everything is new: nothing undoes it any more.
     """
 
     record: Record
@@ -90,6 +91,7 @@ class Release:
     announcing: Future[Finding] | None = None
     undisturbed: float = math.inf
     joined: set[int] = field(default_factory=set)
+    succeeded: bool = False
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -283,6 +285,7 @@ class Release:
         except DeployError as error:
             self.console.warn(f"all is new and live, but the database does not know yet: {error}")
             self.console.warn(f"when it answers again: inv deploy.resume ({self.record.release})")
+        self.succeeded = True
 
     def finish(self, status: str, *, free: bool = False) -> None:
         """Write down how it ended, here and in the database.
@@ -373,7 +376,7 @@ class Release:
 
     def keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
-        if isinstance(cause, DeployError | KeyboardInterrupt) or _is_of_the_disk(cause):
+        if isinstance(cause, DeployError | KeyboardInterrupt) or disk_refusal(cause):
             return
         file = self.journal.path.with_name("traceback.txt")
         try:
@@ -436,10 +439,6 @@ def _joined(changes: Sequence[Change]) -> int:
 def _actions(change: Change) -> list[AnyAction]:
     """Return the action whose change it is; empty: none of its step's."""
     return [one for one in steps.step_named(change.step).ACTIONS if one.owns(change)]
-
-
-def _is_of_the_disk(cause: BaseException) -> bool:
-    return isinstance(cause, OSError) and disk_refusal(cause) is not None
 
 
 def _event(event: str, **more: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ def resume(site: Site, name: str = "", console: Console | None = None) -> None:
         site: the environment.
         name: the beginning of its id; empty: the one that died.
         console: where its steps are shown; by default standard output.
+
+    Raises:
+        Refused: this checkout is not what the release was made from; nothing was changed.
     """
     shown = console or Console()
     with stoppable():
@@ -31,6 +34,11 @@ def resume(site: Site, name: str = "", console: Console | None = None) -> None:
             dead.ledger.lease.release()
             shown.line(f"✓ release {dead.record.release} had succeeded; now it is written")
             return
+        try:
+            recovery.require_same_inputs(dead)
+        except BaseException:
+            dead.ledger.lease.release()  # it stays as it is: who has its files may still finish it
+            raise
         with guarded(dead):
             recovery.carry_on(dead)
         report_success(dead)

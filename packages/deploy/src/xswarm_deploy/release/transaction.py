@@ -17,7 +17,7 @@ from xswarm_deploy.model.report import UNTOLD, Finding
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.current import current, under_way
-from xswarm_deploy.release.interruption import stoppable, unstoppable
+from xswarm_deploy.release.interruption import hurried, stoppable, unstoppable
 from xswarm_deploy.release.lock import Lease
 from xswarm_deploy.release.release import Release, new_record
 from xswarm_deploy.secret import redact
@@ -147,11 +147,10 @@ def begin(
             last = recovery.settle(site, lease, console)
             record = record._replace(message=message, facts=noting.result())
             return Release.begin(site, record, lease, console, last)
-    except OSError as error:
+    except BaseException as error:
         lease.release()
-        raise disk_refusal(error) or error from None
-    except BaseException:
-        lease.release()
+        if refusal := disk_refusal(error):
+            raise refusal from None
         raise
 
 
@@ -177,10 +176,11 @@ def guarded(begun: Release) -> Iterator[Release]:
                     _announce_success(begun)
                     begun.succeed()
         except BaseException as cause:
-            with unstoppable(begun.console):
-                ended = _undone(begun, cause)
-            raise ended from None
-        else:
+            if not begun.succeeded:  # else a key was pressed as it ended: that undoes nothing
+                with unstoppable(begun.console):
+                    ended = _undone(begun, cause)
+                raise ended from None
+        with hurried(begun.console):
             anchors.leave(begun)
 
 
@@ -234,11 +234,8 @@ def report_success(running: Release) -> None:
     """Print how a release ended, and notify people of it, where that has not begun."""
     site, record, console = running.site, running.record, running.console
     version, untold = _ended_with(running)
-    with console.step("notify") as line:
-        found = _told(running) or _success_announced(running, running.known_head)
-        line.detail = found.evidence
-        if found.status == "warn":
-            line.mark, line.colour = "⚠", "yellow"
+    with hurried(console):
+        _show_told(running)
     console.line()
     if untold:
         console.warn(f"it was good before its traffic, and was not seen with it: {untold}")
@@ -247,6 +244,14 @@ def report_success(running: Release) -> None:
     console.line(f"  worker {site.settings.text('WORKER_URL')}")
     if site.settings.text("BASE_URL"):
         console.line(f"  site   {site.settings.text('BASE_URL')}")
+
+
+def _show_told(running: Release) -> None:
+    with running.console.step("notify") as line:
+        found = _told(running) or _success_announced(running, running.known_head)
+        line.detail = found.evidence
+        if found.status == "warn":
+            line.mark, line.colour = "⚠", "yellow"
 
 
 def send_notification(begun: Release, headline: str, details: str = "") -> None:

@@ -288,21 +288,17 @@ def _verdict(release: Release, cause: BaseException, left: Sequence[Left]) -> De
         return Interrupted(f"{what}; {ended}", said)
     if not touched and isinstance(cause, DeployError):
         return cause
-    if not touched and (found := _of_the_disk(cause)):
+    if not touched and (found := disk_refusal(cause)):
         return found
     return StepFailed(f"{what}; {ended}", why, remedy)
 
 
 def _told(cause: BaseException) -> tuple[str, str, str]:
     """Return what failed, why, and what to do."""
-    found = _of_the_disk(cause) or cause
+    found = disk_refusal(cause) or cause
     if isinstance(found, DeployError):
         return found.what, found.why, found.remedy
     return _describe(cause), "", ""
-
-
-def _of_the_disk(cause: BaseException) -> DeployError | None:
-    return disk_refusal(cause) if isinstance(cause, OSError) else None
 
 
 def _still_changed(left: Left) -> str:
@@ -335,13 +331,13 @@ def _way_on(record: Record, left: Sequence[Left]) -> str:
 def _describe(cause: BaseException) -> str:
     if isinstance(cause, KeyboardInterrupt):
         return "interrupted"
-    cause = _of_the_disk(cause) or cause
+    cause = disk_refusal(cause) or cause
     return redact(str(cause)) if isinstance(cause, DeployError) else type(cause).__name__
 
 
 def _foreseen(error: Exception) -> DeployError:
     if isinstance(error, DeployError):
         return error
-    if found := _of_the_disk(error):
+    if found := disk_refusal(error):
         return found
     return DeployError(f"unforeseen: {type(error).__name__}", "see traceback.txt of the release")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as Xml
 
 from xswarm_deploy.errors import Unavailable
-from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.services.errors import NotFound, ServiceError, error_kind
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.paging import every
 from xswarm_deploy.services.reply import Reply
@@ -50,7 +50,7 @@ class R2:
         signer = Signer(
             settings.secret("S3_ACCESS_KEY_ID"), settings.secret("S3_SECRET_ACCESS_KEY")
         )
-        return cls(Http("R2", endpoint), signer, settings.project.r2.bucket)
+        return cls(Http("R2", endpoint, judge=judged), signer, settings.project.r2.bucket)
 
     def __init__(self, http: Http, signer: Signer, bucket: str) -> None:
         self.http = http
@@ -123,6 +123,16 @@ class R2:
         )
         suffix = f"?{quoted_query(query)}" if query else ""
         return self.http.call(method, path + suffix, headers=headers, body=body, budget=180)
+
+
+def judged(
+    _call: str, status: int, codes: Sequence[str], _message: str
+) -> tuple[type[ServiceError], str]:
+    """Return what a refusal means: a signature too old or too new is no missing permission."""
+    skewed = "RequestTimeTooSkewed" in codes
+    return error_kind(
+        status
+    ), "set this machine's clock (timedatectl set-ntp true)" if skewed else ""
 
 
 def _parsed(reply: Reply) -> Xml.Element:

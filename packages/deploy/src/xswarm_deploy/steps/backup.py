@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final, cast, get_args
@@ -19,8 +20,6 @@ from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pyrage.x25519 import Identity
 
     from xswarm_deploy.environment import Environment
@@ -232,6 +231,13 @@ def verify(site: Site, found: Backup) -> Content:
     """
     with workspace(folder(site)) as work:
         return backup.verify(found, work, identities(site), site.progress)
+
+
+def now(environment: Environment) -> datetime:
+    """Return the time by the database's clock: what this machine's wrong one calls old is gone."""
+    asked = "SELECT CAST(strftime('%s', 'now') AS INTEGER) AS now"
+    told = environment.database.query(asked)[0].integer("now")
+    return datetime.fromtimestamp(told, UTC)
 
 
 def expired(environment: Environment, now: datetime) -> list[Backup]:
