@@ -177,6 +177,28 @@ def test_a_file_in_capitals_is_not_passed_over_and_hidden_ones_are(tmp_path: Pat
     assert caught.value.remedy == "git mv 2.SQL 2.sql"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1_a.sql", "1_a.up.sql"),
+        ("1_a.sql", "1_a/migration.sql"),
+        ("1_a.sql", "1_a/up.sql"),
+        ("1_a.up.sql", "1_a/up.sql"),
+        ("1_a.up.sql", "1_a/migration.sql"),
+        ("1_a/up.sql", "1_a/migration.sql"),
+        ("1_a.up.sql", "1_a.down.sql", "1_a/down.sql"),
+    ],
+)
+def test_of_two_files_of_one_name_none_is_passed_over(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("SELECT 1;")
+    with pytest.raises(Refused, match="Two migrations are called 1_a"):
+        migrations.read(tmp_path)
+
+
 def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:
     """As golang-migrate has them, and diesel in folders."""
     texts = {

@@ -8,7 +8,14 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database import backup as backups
-from xswarm_deploy.database import restore, restore_marker, safe_restore, snapshot, staging
+from xswarm_deploy.database import (
+    restore,
+    restore_marker,
+    safe_restore,
+    snapshot,
+    staging,
+    table_restore,
+)
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
@@ -174,7 +181,7 @@ def _put_back(
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         if table:
-            return restore.one_table(database, source, table, along, site.progress)
+            return table_restore.one_table(database, source, table, along, site.progress)
         held = restore.whole(
             database, source, work, proven=found.manifest, along=along, progress=site.progress
         )
