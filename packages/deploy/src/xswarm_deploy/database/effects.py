@@ -61,11 +61,13 @@ class Column(NamedTuple):
         name: its name.
         type: as it was declared.
         needed: an INSERT has to give it: it is NOT NULL, and has no default.
+        default: the expression that gives its default; empty: there is none.
     """
 
     name: str
     type: str
     needed: bool
+    default: str = ""
 
 
 class Measure(NamedTuple):
@@ -174,13 +176,14 @@ class SchemaCopy:
     def columns(self) -> dict[str, list[Column]]:
         """Return the columns of each ordinary table."""
         found: dict[str, list[Column]] = {table: [] for table in self.tables}
-        for table, name, kind, needed in self._all(
-            'SELECT list.name, info.name, info.type, info."notnull" AND info.dflt_value IS NULL'
+        for table, name, kind, needed, default in self._all(
+            'SELECT list.name, info.name, info.type, info."notnull" AND info.dflt_value IS NULL,'
+            " ifnull(info.dflt_value, '')"
             " FROM pragma_table_list AS list, pragma_table_info(list.name) AS info"
             " WHERE list.schema = 'main' AND list.type = 'table' ORDER BY list.name, info.cid"
         ):
             if table in found:
-                found[str(table)].append(Column(str(name), str(kind), bool(needed)))
+                found[str(table)].append(Column(str(name), str(kind), bool(needed), str(default)))
         return found
 
     def tables_of(self) -> dict[tuple[str, str], str]:
