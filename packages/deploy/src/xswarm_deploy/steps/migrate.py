@@ -139,7 +139,7 @@ def plan_down(environment: Environment, *, steps: int = 1, to: str = "") -> list
     found = state(environment)
     chosen = migrate.chosen_down(found.own, steps=steps, to=to)
     migrate.require_ours(found, chosen)
-    return _down(found.applied, chosen)
+    return _down(environment, found.applied, chosen)
 
 
 def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
@@ -155,7 +155,7 @@ def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
     found = _applied(environment)
     chosen = migrate.chosen_back(found.own, then)
     migrate.require_ours(found, chosen)
-    return _down(found.applied, chosen)
+    return _down(environment, found.applied, chosen)
 
 
 def plan_baseline(environment: Environment, to: str = "") -> list[Change]:
@@ -395,9 +395,14 @@ def _restore_entries(environment: Environment, entries: Iterable[Entry]) -> None
     environment.database.transaction(statements)
 
 
-def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
+def _down(
+    environment: Environment, rows: Sequence[Applied], chosen: Sequence[Applied]
+) -> list[Change]:
     if not chosen:
         return []
+    from xswarm_deploy.database import going  # few come this way
+
+    gone = going.of(environment.database, chosen)
     names = [row.name for row in chosen]
     return [
         DOWN.change(
@@ -405,8 +410,14 @@ def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
             before=tuple(row.name for row in rows),
             after=tuple(row.name for row in rows if row.name not in names),
             undo=ApplyAgain(tuple(reversed(names)), {row.name: row.checksum for row in chosen}),
+            irreversible=_told(gone),
         )
     ]
+
+
+def _told(gone: Sequence[str]) -> str:
+    """Return what a person should know of what goes along; empty: nothing does."""
+    return f"it drops {', '.join(gone)}; the backup made before it has them" if gone else ""
 
 
 def _up(group: Group, before: Sequence[str]) -> Change:
