@@ -363,6 +363,21 @@ def test_a_carriage_return_alone_stays_as_sqlite_reads_it(tmp_path: Path) -> Non
     judge.close()
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("CREATE TABLE t (v);\n/* later\nCREATE TABLE u (v);\n-- migrate:down\nDROP TABLE t", 3),
+        ("SELECT 1;\n-- migrate:down\nSELECT 2; /* c */ /*/ d", 4),
+    ],
+)
+def test_a_comment_that_swallows_the_rest_is_a_fault(text: str, line: int) -> None:
+    file = parse("a.sql", f"-- migrate:up\n{text}\n")
+    assert f"a.sql:{line}: the comment that begins here has no end" in "; ".join(file.faults)
+    assert not sqlite3.complete_statement(file.text)
+    ended = parse("a.sql", f"{file.text}*/; SELECT 3; /**//***/ SELECT '/*', \"/*\", [/*] -- /*\n")
+    assert not [fault for fault in ended.faults if "no end" in fault]
+
+
 def test_a_missing_or_empty_part_is_a_fault() -> None:
     assert "down part is missing" in parse("a.sql", "SELECT 1;").faults[0]
     empty = parse("a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n-- later\n")
