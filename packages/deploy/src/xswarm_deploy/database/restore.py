@@ -84,8 +84,8 @@ def _into_file(
         closing(sqlite3.connect(source, isolation_level=None)) as restored,
         closing(sqlite3.connect(database.path, timeout=_PATIENCE, isolation_level=None)) as live,
     ):
-        _carry_kept(live, restored)
         with translated():
+            _carry_kept(live, restored)
             for sql in along:
                 restored.execute(sql)
         try:

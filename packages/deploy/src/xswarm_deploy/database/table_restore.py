@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import counting, digest, foreign_keys, schema, staging, tables
+from xswarm_deploy.database import counting, digest, foreign_keys, own, schema, staging, tables
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.restore import count_of, guard, violations
@@ -44,11 +44,9 @@ def one_table(
         Refused: it is not in both, its columns are others, or it would hold the values otherwise.
         DeployError: nothing was replaced.
     """
+    require_fits(database, source, name)
     with closing(digest.open_readonly(source)) as connection:
         table = _in_backup(connection, name)
-        _require_same_columns(database, table)
-        _require_no_actions(database, name)
-        staging.require_rows_fit(connection, [table], database.limits)
         count = count_of(connection, table)
         with staging.stage(database, count, progress) as stage:
             stage.fill(connection, table)
@@ -57,7 +55,26 @@ def one_table(
     return count
 
 
+def require_fits(database: Database, source: Path, name: str) -> None:
+    """Refuse a table that cannot be restored alone, before anything is changed.
+
+    Raises:
+        Refused: see :func:`one_table`.
+    """
+    with closing(digest.open_readonly(source)) as connection:
+        table = _in_backup(connection, name)
+        _require_same_columns(database, table)
+        _require_no_actions(database, name)
+        staging.require_rows_fit(connection, [table], database.limits)
+
+
 def _in_backup(connection: sqlite3.Connection, name: str) -> Table:
+    if name in own.RELEASES | own.MIGRATIONS or name.startswith("sqlite_"):
+        raise Refused(
+            f"The table {name} is not restored alone",
+            "the books of releases and migrations, and SQLite's own tables, go with all the others",
+            "restore the whole database",
+        )
     table = next((found for found in tables.read(connection) if found.name == name), None)
     if table is None or table.kind != "table":
         raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
