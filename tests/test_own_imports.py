@@ -24,6 +24,7 @@ ALLOWED = {
     "database/counting.py": HARMLESS,
     "database/d1.py": CLIENTS,
     "database/guards.py": HARMLESS,
+    "database/migrate.py": HARMLESS,
     "database/snapshot.py": CLIENTS,
     "database/timing.py": HARMLESS,
     "database/turso.py": CLIENTS,

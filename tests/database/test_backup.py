@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -14,11 +15,24 @@ from typing import Any
 import pyrage
 import pytest
 
+import xswarm_monitoring.tables
 from tests.support.d1 import WITHOUT_D1
-from xswarm_deploy.database import archive, backup, limits, manifest, restore, staging
+from xswarm_deploy.database import (
+    archive,
+    backup,
+    limits,
+    manifest,
+    migration_history,
+    own,
+    restore,
+    restore_marker,
+    staging,
+    table_restore,
+)
 from xswarm_deploy.database.backup import Backup, BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.release import records
 
 ODD = """
 CREATE TABLE plain (id INTEGER PRIMARY KEY, v);
@@ -494,7 +508,7 @@ def test_one_table_is_restored_without_its_triggers(
     made = backup.make(database, folder, BackupRequest("test"))
     database.execute("UPDATE plain SET v = 0 WHERE id < 20")
     database.execute("INSERT INTO rowids VALUES ('kept')")
-    assert restore.one_table(database, backup.unpack(made, tmp_path), "plain") == 23
+    assert table_restore.one_table(database, backup.unpack(made, tmp_path), "plain") == 23
     kept = database.query("SELECT CAST(v AS TEXT) FROM plain WHERE id = 2")
     assert kept[0][0] == str(2**63 - 1)
     assert database.query("SELECT count(*) FROM empty")[0][0] == 0
@@ -510,9 +524,98 @@ def test_one_table_needs_the_same_columns(local: Database, folder: Path, tmp_pat
     source = backup.unpack(backup.make(local, folder, BackupRequest("test")), tmp_path)
     local.execute("ALTER TABLE t ADD COLUMN w")
     with pytest.raises(Refused, match="other columns"):
-        restore.one_table(local, source, "t")
+        table_restore.one_table(local, source, "t")
     with pytest.raises(Refused, match="no table nowhere"):
-        restore.one_table(local, source, "nowhere")
+        table_restore.one_table(local, source, "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "why"),
+    [
+        ("(id INTEGER PRIMARY KEY, v TEXT)", "(id INTEGER PRIMARY KEY, v INTEGER)", "otherwise"),
+        ("(id INTEGER PRIMARY KEY, v)", "(id INTEGER PRIMARY KEY, v REAL)", "otherwise"),
+        (
+            "(id INTEGER PRIMARY KEY, v)",
+            "(id INTEGER PRIMARY KEY, v NOT NULL ON CONFLICT REPLACE DEFAULT 5)",
+            "otherwise",
+        ),
+        ("(id INTEGER, v)", "(id INTEGER PRIMARY KEY, v)", "id, v and not rowid, id, v"),
+        ("(id, v)", "(id PRIMARY KEY, v) WITHOUT ROWID", "id, v and not rowid, id, v"),
+        ("(id, v)", "(id, v UNIQUE ON CONFLICT IGNORE)", "1 of the 3 rows"),
+        ("(id, v)", "(id, v UNIQUE ON CONFLICT REPLACE)", "1 of the 3 rows"),
+    ],
+)
+def test_one_table_holds_what_the_backup_held_or_is_left_alone(
+    database: Database, tmp_path: Path, then: str, now: str, why: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "then.db", isolation_level=None)) as source:
+        source.execute(f"CREATE TABLE t {then}")
+        value = "NULL" if "REPLACE DEFAULT" in now else "'007'"
+        source.execute(f"INSERT INTO t VALUES (1, {value}), (20, {value}), (30, {value})")
+    fill(database, f"CREATE TABLE t {now}; INSERT INTO t VALUES (7, 8)")
+    with pytest.raises(Refused, match=why):
+        table_restore.one_table(database, tmp_path / "then.db", "t")
+    assert [row.values_in_order for row in database.query("SELECT * FROM t")] == [(7, 8)]
+    assert not database.query("SELECT 1 FROM sqlite_schema WHERE name LIKE '%staged%'")
+
+
+def test_one_table_may_be_spelt_otherwise(database: Database, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "then.db", isolation_level=None)) as source:
+        source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+        source.execute("INSERT INTO t VALUES (1, '007'), (2, 7.0), (3, x'00'), (4, NULL)")
+    fill(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE)")
+    assert table_restore.one_table(database, tmp_path / "then.db", "t") == 4
+    rows = database.query("SELECT typeof(v) FROM t ORDER BY id")
+    assert [row[0] for row in rows] == ["text", "real", "blob", "null"]
+
+
+@pytest.mark.parametrize(
+    "content", ["content = t", "content='t'", 'content="t"', "content=[T]", "content=`t`"]
+)
+def test_a_full_text_index_over_one_table_is_made_anew(
+    database: Database, tmp_path: Path, content: str
+) -> None:
+    made = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, body); CREATE VIEW w AS SELECT * FROM t;"
+        "CREATE VIEW v AS SELECT * FROM w;"
+        f"CREATE VIRTUAL TABLE one USING fts5 (body, {content}, content_rowid = id);"
+        "CREATE VIRTUAL TABLE two USING fts5 (body, content = v, content_rowid = id)"
+    )
+    with closing(sqlite3.connect(tmp_path / "then.db", isolation_level=None)) as source:
+        source.executescript(made)
+        source.execute("INSERT INTO t VALUES (1, 'hello')")
+    fill(database, made)
+    table_restore.one_table(database, tmp_path / "then.db", "t")
+    for index in ("one", "two"):
+        assert database.query(f"SELECT count(*) FROM {index} ('hello')")[0][0] == 1
+
+
+USERS_OWN = ("_release_notes", "_releasesx", "_migration_plan", "monitoring_sites")
+
+
+def test_a_table_that_is_called_like_our_own_is_the_users(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    names = [*USERS_OWN, *([] if database.limits is limits.D1 else ["_cf_rays"])]
+    fill(database, ";".join(f"CREATE TABLE {n} (v); INSERT INTO {n} VALUES (1)" for n in names))
+    made = backup.make(database, folder, BackupRequest("test"))
+    assert made.manifest is not None
+    assert set(made.manifest.content.tables) == set(names)
+    fill(database, ";".join(f"INSERT INTO {name} VALUES (2)" for name in names[:2]))
+    fill(database, ";".join(f"DROP TABLE {name}" for name in names[2:]))
+    put_back(made, database, tmp_path / "work")
+    for name in names:
+        assert [row[0] for row in database.query(f"SELECT v FROM {name}")] == [1]
+
+
+def test_our_own_tables_are_all_known() -> None:
+    assert set(records.TABLES) < own.RELEASES.names
+    assert own.RELEASES.names - set(records.TABLES) == {restore_marker.TABLE}
+    monitoring = Path(xswarm_monitoring.tables.__file__).parent.rglob("*.py")
+    texts = "".join(path.read_text() for path in monitoring)
+    assert set(re.findall(r"TABLE IF NOT EXISTS (\w+)", texts)) == own.MONITORING.names
+    made = [re.findall(r"EXISTS (\w+)", each.sql)[0] for each in migration_history.CREATE]
+    assert set(made) == own.MIGRATIONS.names
 
 
 def test_a_file_with_the_backups_pages_is_not_read_once_more(

@@ -154,3 +154,59 @@ def test_a_down_part_of_ones_own_counts() -> None:
     said = parse("b.sql", "-- irreversible: merged\nCREATE TABLE b (id);")
     assert downs.complete([own, said], {"a", "b"}) == [own, said]
     assert said.faults == ()
+
+
+def test_what_was_there_before_a_file_is_never_dropped_by_what_is_made_for_it(site: Site) -> None:
+    """``IF NOT EXISTS`` makes nothing there: to take it back would take the rows of others."""
+    site.database.execute("CREATE TABLE Sessions (id INTEGER PRIMARY KEY)")
+    site.database.execute("INSERT INTO Sessions VALUES (1)")
+    folder = site.settings.path("drizzle")
+    (folder / "0002_sessions.sql").write_text(
+        "CREATE TABLE IF NOT EXISTS sessions (id INTEGER PRIMARY KEY); CREATE TABLE devices (id)"
+    )
+    (change,) = migrate.plan(site)
+    assert "table sessions was there before it" in change.irreversible
+    migrate.apply(site, change)
+    with pytest.raises(Refused, match="cannot be taken back"):
+        migrate.plan_down(site)
+    assert site.database.query("SELECT count(*) FROM sessions")[0][0] == 1
+
+
+UP = "-- migrate:up\nCREATE TABLE IF NOT EXISTS {name} (id);\n-- migrate:down\n{down};\n"
+
+
+@pytest.mark.parametrize("name", ["users", '"Users"', "main.users", "[users]"])
+@pytest.mark.parametrize("down", ["DROP TABLE IF EXISTS users", "drop table `USERS`"])
+def test_a_down_part_that_would_drop_what_its_file_did_not_make_is_refused(
+    site: Site, name: str, down: str
+) -> None:
+    site.database.execute("CREATE TABLE users (id)")
+    folder = site.settings.path("drizzle")
+    for file in folder.glob("*.sql"):
+        file.unlink()
+    (folder / "0001_users.sql").write_text(UP.format(name=name, down=down))
+    with pytest.raises(Refused, match=r"0001_users\.sql:2: users is there already") as caught:
+        migrate.plan(site)
+    assert "inv migrate.baseline --to 0001_users" in caught.value.remedy
+    migrate.apply(site, migrate.plan_baseline(site)[0])
+    assert migrate.plan(site) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        UP.format(name="others", down="DROP TABLE others"),
+        UP.format(name="users", down="SELECT 1"),
+        "-- migrate:up\nALTER TABLE users RENAME TO kept; CREATE TABLE IF NOT EXISTS users (id);\n"
+        "-- migrate:down\nDROP TABLE users; ALTER TABLE kept RENAME TO users",
+    ],
+)
+def test_what_a_file_made_itself_its_down_part_may_drop(site: Site, text: str) -> None:
+    site.database.execute("CREATE TABLE users (id)")
+    folder = site.settings.path("drizzle")
+    for file in folder.glob("*.sql"):
+        file.unlink()
+    (folder / "0001_users.sql").write_text(text)
+    apply(site)
+    take_back(site, 1)
+    assert ("table", "users") in schema.read(site.database)

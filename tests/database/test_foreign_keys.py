@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.d1 import WITHOUT_D1
-from xswarm_deploy.database import backup, foreign_keys, manifest, migrate, restore
+from xswarm_deploy.database import backup, foreign_keys, manifest, migrate, restore, table_restore
 from xswarm_deploy.database.backup import BackupRequest
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.migrate import Group
@@ -92,7 +92,7 @@ def test_it_is_backed_up_and_restored(house: Database, tmp_path: Path) -> None:
     house.execute("DELETE FROM books WHERE shelf = 1")
     (tmp_path / "work").mkdir()
     source = backup.unpack(made, tmp_path / "work")
-    assert restore.one_table(house, source, "books") == 2
+    assert table_restore.one_table(house, source, "books") == 2
     house.execute("DROP TABLE books")
     restore.whole(house, source, tmp_path, proven=made.manifest)
     assert [row[0] for row in house.query("SELECT shelf FROM books ORDER BY 1")] == [1, 9]

@@ -172,6 +172,36 @@ def test_old_and_new_code_write_beside_each_other(database: Database) -> None:
     assert [row.values_in_order[1] for row in rows] == expected
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "(id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT '' COLLATE NOCASE)",
+        "(id INTEGER PRIMARY KEY, name TEXT DEFAULT 'none')",
+        "(id TEXT, k INT, name TEXT DEFAULT '', PRIMARY KEY (id, k)) WITHOUT ROWID",
+        "(id INTEGER PRIMARY KEY, rowid TEXT DEFAULT 'same', name TEXT DEFAULT '')",
+        '(id TEXT, "ROWID" TEXT DEFAULT 1, _rowid_ DEFAULT 1, name TEXT DEFAULT (1 + 1))',
+    ],
+)
+def test_what_either_code_writes_is_in_both_columns(database: Database, table: str) -> None:
+    first = parse("a.sql", f"CREATE TABLE users {table}")
+    made = expand.pair("users.name:full name", [first])
+    migrate.apply(database, migrate.Group([first, parse("b.sql", made.expand)]))
+    key = "id, k" if "WITHOUT" in table else "id"
+    one, two = ("'1', 1", "'2', 1") if "WITHOUT" in table else ("1", "2")
+    database.execute(f"INSERT INTO users ({key}, name) VALUES ({one}, 'old')")
+    database.execute(f"INSERT INTO users ({key}, \"full name\") VALUES ({two}, 'new')")
+    assert names(database) == [("old", "old"), ("new", "new")]
+    database.execute("UPDATE users SET name = 'one' WHERE id = 1")
+    database.execute("UPDATE users SET \"full name\" = 'two' WHERE id = 2")
+    assert names(database) == [("one", "one"), ("two", "two")]
+    assert ("COLLATE" in table) == bool(
+        database.query("SELECT 1 FROM users WHERE \"full name\" = 'ONE'")
+    )
+    migrate.apply(database, migrate.Group([parse("c.sql", made.contract)]))
+    rows = database.query('SELECT "full name" FROM users ORDER BY id')
+    assert [row[0] for row in rows] == ["one", "two"]
+
+
 def test_an_expansion_goes_back_and_so_does_its_end(database: Database) -> None:
     from xswarm_deploy.database import migration_history
 
@@ -193,9 +223,18 @@ def test_an_expansion_goes_back_and_so_does_its_end(database: Database) -> None:
         ("users.nothing:x", "make no column users.nothing"),
         ("users.name:id", "users.id is there already"),
         ("needed.v:w", "NOT NULL without a default"),
+        ("keys.k:w", "is of the primary key"),
+        ("keys.u:w", "cannot drop UNIQUE column"),
+        ("keys.seen:w", "error in view"),
+        ("full.v:w", "no name of the rowid is left"),
     ],
 )
 def test_what_cannot_be_expanded_is_refused(asked: str, why: str) -> None:
-    needed = parse("n.sql", "CREATE TABLE needed (v TEXT NOT NULL)")
+    needed = parse(
+        "n.sql",
+        "CREATE TABLE needed (v TEXT NOT NULL); CREATE TABLE full (rowid, oid, _rowid_, v);"
+        "CREATE TABLE keys (k PRIMARY KEY DEFAULT 1, u UNIQUE, seen) WITHOUT ROWID;"
+        "CREATE VIEW looking AS SELECT seen FROM keys",
+    )
     with pytest.raises(Refused, match=why):
         expand.pair(asked, [TABLE, needed])

@@ -12,6 +12,9 @@ THEN = (
     "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
     "CREATE TABLE twins (v)",
     "CREATE TABLE _release_audit (v)",
+    "CREATE TABLE _release_notes (v)",
+    "CREATE TABLE mails (v COLLATE NOCASE, n)",
+    "INSERT INTO mails VALUES ('Ann', 1), ('Ann', '1'), (x'00', NULL)",
     "INSERT INTO users VALUES (1, 'ann'), (2, NULL), (3, 'carl')",
     "INSERT INTO twins VALUES (1), (NULL)",
 )
@@ -30,6 +33,11 @@ THEN = (
         ("CREATE TABLE more AS SELECT * FROM users", [Loss("more", 3, 3)]),
         ("INSERT INTO _release_audit VALUES (1)", []),
         ("DROP TABLE twins", []),
+        ("INSERT INTO _release_notes VALUES (1)", [Loss("_release_notes", 1, 1)]),
+        ("UPDATE mails SET v = 'ANN' WHERE n = 1", [Loss("mails", 3, 1)]),
+        ("UPDATE mails SET n = 1 WHERE n = '1'", [Loss("mails", 3, 1)]),
+        ("UPDATE mails SET n = 1.0 WHERE n = 1", [Loss("mails", 3, 1)]),
+        ("UPDATE mails SET n = '' WHERE n IS NULL", [Loss("mails", 3, 1)]),
     ],
 )
 def test_rows_that_the_backup_does_not_have_are_counted(

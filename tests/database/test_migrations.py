@@ -177,6 +177,28 @@ def test_a_file_in_capitals_is_not_passed_over_and_hidden_ones_are(tmp_path: Pat
     assert caught.value.remedy == "git mv 2.SQL 2.sql"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1_a.sql", "1_a.up.sql"),
+        ("1_a.sql", "1_a/migration.sql"),
+        ("1_a.sql", "1_a/up.sql"),
+        ("1_a.up.sql", "1_a/up.sql"),
+        ("1_a.up.sql", "1_a/migration.sql"),
+        ("1_a/up.sql", "1_a/migration.sql"),
+        ("1_a.up.sql", "1_a.down.sql", "1_a/down.sql"),
+    ],
+)
+def test_of_two_files_of_one_name_none_is_passed_over(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("SELECT 1;")
+    with pytest.raises(Refused, match="Two migrations are called 1_a"):
+        migrations.read(tmp_path)
+
+
 def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:
     """As golang-migrate has them, and diesel in folders."""
     texts = {
@@ -339,6 +361,21 @@ def test_a_carriage_return_alone_stays_as_sqlite_reads_it(tmp_path: Path) -> Non
         judge.execute(fragment.sql)
     assert judge.execute("SELECT v FROM t").fetchall() == [("a\rb",)]
     judge.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("CREATE TABLE t (v);\n/* later\nCREATE TABLE u (v);\n-- migrate:down\nDROP TABLE t", 3),
+        ("SELECT 1;\n-- migrate:down\nSELECT 2; /* c */ /*/ d", 4),
+    ],
+)
+def test_a_comment_that_swallows_the_rest_is_a_fault(text: str, line: int) -> None:
+    file = parse("a.sql", f"-- migrate:up\n{text}\n")
+    assert f"a.sql:{line}: the comment that begins here has no end" in "; ".join(file.faults)
+    assert not sqlite3.complete_statement(file.text)
+    ended = parse("a.sql", f"{file.text}*/; SELECT 3; /**//***/ SELECT '/*', \"/*\", [/*] -- /*\n")
+    assert not [fault for fault in ended.faults if "no end" in fault]
 
 
 def test_a_missing_or_empty_part_is_a_fault() -> None:

@@ -28,8 +28,8 @@ ONE_WAY = parse(
 )
 HOUSE = (
     "CREATE TABLE _release_audit (v)",
-    "CREATE TABLE monitoring_spans (id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
-    "INSERT INTO monitoring_spans (v) VALUES (1)",
+    "CREATE TABLE monitoring_totals (id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
+    "INSERT INTO monitoring_totals (v) VALUES (1)",
 )
 ROWS = (
     "INSERT INTO users (name, weight) VALUES ('ann', 0.1), ('bob', 2.5), ('gone', 1.0)",
@@ -38,7 +38,7 @@ ROWS = (
 )
 BY_RELEASE = (
     "INSERT INTO _release_audit VALUES ('x')",
-    "INSERT INTO monitoring_spans VALUES (9, 2)",
+    "INSERT INTO monitoring_totals VALUES (9, 2)",
 )
 
 
@@ -91,12 +91,12 @@ def test_the_books_and_what_the_worker_measures_stay(
 ) -> None:
     put_back()
     assert len(database.query("SELECT v FROM _release_audit")) == 1
-    assert [row.integer("id") for row in database.query("SELECT id FROM monitoring_spans")] == [
+    assert [row.integer("id") for row in database.query("SELECT id FROM monitoring_totals")] == [
         1,
         9,
     ]
-    database.execute("INSERT INTO monitoring_spans (v) VALUES (3)")
-    assert database.query("SELECT max(id) FROM monitoring_spans")[0].integer(0) == 10
+    database.execute("INSERT INTO monitoring_totals (v) VALUES (3)")
+    assert database.query("SELECT max(id) FROM monitoring_totals")[0].integer(0) == 10
 
 
 @WITHOUT_D1

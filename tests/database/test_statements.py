@@ -58,6 +58,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "comments before": ("-- a\n/* b */ SELECT 1", ["SELECT 1"]),
     "unended string": ("SELECT 1; SELECT 'a; b", ["SELECT 1", "SELECT 'a; b"]),
     "unended block": ("SELECT 1; SELECT 2 /* ; b", ["SELECT 1", "SELECT 2 /* ; b"]),
+    "a space of Unicode is of a name": ("SELECT 1 AS a\u00a0;", ["SELECT 1 AS a\u00a0"]),
     "unended bracket": ("SELECT 1; SELECT [a; b", ["SELECT 1", "SELECT [a; b"]),
     "windows line ends": ("SELECT 1;\r\nSELECT 2;\r\n", ["SELECT 1", "SELECT 2"]),
     "byte order mark": ("\ufeffSELECT 1; SELECT 2", ["SELECT 1", "SELECT 2"]),

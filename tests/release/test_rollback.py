@@ -170,14 +170,17 @@ def unknown(_worker: str, version: str) -> None:
     raise NotFound("Cloudflare", f"GET {version}", status=404)
 
 
-def test_only_what_came_since_is_taken_back(site: Site) -> None:
-    (change,) = rollback.plan(
+def test_only_what_came_since_is_taken_back_after_a_backup(site: Site) -> None:
+    site.database.execute("INSERT INTO posts VALUES (NULL)")
+    made, change = rollback.plan(
         site,
         target(migrations=["users"]),
         RollbackRequest(VERSION, migrations=True),
         reading(site),
     )
+    assert (made.step, made.action) == ("backup", "create")
     assert (change.action, change.after) == ("take back", ("users",))
+    assert change.irreversible == "it drops 1 rows of posts; the backup made before it has them"
 
 
 @pytest.fixture
@@ -210,7 +213,7 @@ def test_code_does_not_go_back_alone_past_what_it_does_not_run_with(clashing: Si
 def test_the_schema_goes_first_where_the_older_code_does_not_run_on_todays(clashing: Site) -> None:
     wish = RollbackRequest(VERSION, migrations=True)
     changes = rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
-    assert [change.effect for change in changes] == ["schema", "traffic"]
+    assert [change.step for change in changes] == ["backup", "migrate", "worker"]
 
 
 def test_the_code_goes_first_where_it_runs_on_todays_schema(
@@ -219,7 +222,7 @@ def test_the_code_goes_first_where_it_runs_on_todays_schema(
     monkeypatch.setattr(applied, "incompatible", lambda *_: [])
     wish = RollbackRequest(VERSION, migrations=True)
     changes = rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
-    assert [change.effect for change in changes] == ["traffic", "schema"]
+    assert [change.step for change in changes] == ["worker", "backup", "migrate"]
 
 
 def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:

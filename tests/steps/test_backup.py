@@ -12,6 +12,8 @@ import pytest
 from xswarm_deploy.database import archive
 from xswarm_deploy.database.backup import Backup, Format, manifest_path
 from xswarm_deploy.database.backup_ahead import BackupAhead
+from xswarm_deploy.database.client import connect
+from xswarm_deploy.database.loss import Loss
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
@@ -200,6 +202,60 @@ def test_one_table_or_another_database(site: Site, tmp_path: Path) -> None:
     assert "is not backed up first" in change.irreversible
     do(site, [change])
     assert (tmp_path / "new.db").exists()
+
+
+def test_what_another_database_would_lose_is_counted(site: Site, tmp_path: Path) -> None:
+    do(site, backup.plan(site))
+    other = tmp_path / "other.db"
+    with connect(f"file:{other}") as database:
+        database.execute("CREATE TABLE t (v)")
+        database.execute("INSERT INTO t VALUES (1), (7)")
+    changes = restore.plan_of(site, "latest", to=f"file:{other}")
+    assert restore.lost(changes) == [Loss("t", 2, 1)]
+    assert restore.lost(restore.plan_of(site, "latest", to=f"file:{tmp_path}/new.db")) == []
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("spelt", ["{own}", "{folder}/./{name}", "{own}?mode=rw", "{link}"])
+def test_the_environments_own_database_is_no_other(site: Site, tmp_path: Path, spelt: str) -> None:
+    """It would be replaced without a backup of what it holds."""
+    do(site, backup.plan(site))
+    own, link = Path(site.database.url.removeprefix("file:")).absolute(), tmp_path / "link"
+    link.symlink_to(own)
+    to = "file:" + spelt.format(own=own, folder=own.parent, name=own.name, link=link)
+    with pytest.raises(Refused, match="names the database of local itself"):
+        restore.plan_of(site, "latest", to=to)
+
+
+def test_another_database_that_is_none_is_refused_before_anything_begins(
+    site: Site, tmp_path: Path
+) -> None:
+    do(site, backup.plan(site))
+    (tmp_path / "notes.txt").write_text("mine " * 1000)
+    with pytest.raises(DeployError, match="not a database"):
+        restore.plan_of(site, "latest", to=f"file:{tmp_path / 'notes.txt'}")
+    with pytest.raises(Refused, match="There is no folder"):
+        restore.plan_of(site, "latest", to=f"file:{tmp_path / 'nowhere' / 'x.db'}")
+    with pytest.raises(Refused, match="Not a database URL"):
+        restore.plan_of(site, "latest", to="nonsense")
+    assert (tmp_path / "notes.txt").read_text() == "mine " * 1000
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("nowhere", "no table nowhere"),
+        ("_releases", "not restored alone"),
+        ("_migrations", "not restored alone"),
+        ("sqlite_sequence", "not restored alone"),
+    ],
+)
+def test_a_table_that_cannot_be_restored_alone_is_refused_while_planning(
+    site: Site, table: str, why: str
+) -> None:
+    do(site, backup.plan(site))
+    with pytest.raises(Refused, match=why):
+        restore.plan_of(site, "latest", table=table)
 
 
 def test_a_restore_is_planned_from_a_fact(site: Site) -> None:

@@ -474,3 +474,58 @@ def test_what_takes_too_long_together_is_several_transactions(
     write("c")
     with pytest.raises(Refused, match=r"c\.sql would take about 30 s \(30,000 rows\)"):
         migrate.plan(site)
+
+
+def test_what_users_wrote_since_is_backed_up_before_it_goes(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "migrations/later.sql").write_text(
+        "-- depends: posts\n-- migrate:up\nALTER TABLE users ADD COLUMN locale DEFAULT 'en';"
+        "\n-- migrate:down\nALTER TABLE users DROP COLUMN locale;"
+    )
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+    site.database.execute("INSERT INTO users (id, locale) VALUES (1, 'fr'), (2, 'en')")
+    said = migrate.undo(site, change, outcome)
+    (made,) = backup.listed(site)
+    assert said == f"2 rows of users went with it, which {made.path.name} has"
+    assert tables(site) == set()
+    assert made.manifest is not None
+    assert made.manifest.content.tables["users"][0] == 2
+
+
+def test_values_of_a_column_count_where_they_are_not_its_default(
+    site: Site, tmp_path: Path
+) -> None:
+    do(site)
+    (tmp_path / "migrations/later.sql").write_text(
+        "-- depends: posts\n-- migrate:up\nALTER TABLE users ADD COLUMN locale DEFAULT 'en';"
+        "CREATE TABLE empty (v);CREATE VIRTUAL TABLE found USING fts5 (id, content = users);"
+        "\n-- migrate:down\nALTER TABLE users DROP COLUMN locale; DROP TABLE empty;DROP TABLE found"
+    )
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+    site.database.execute("INSERT INTO users (id) VALUES (1)")
+    assert migrate.undo(site, change, outcome) == ""
+    assert backup.listed(site) == []
+    outcome = migrate.apply(site, change)
+    site.database.execute("UPDATE users SET locale = 'fr'")
+    assert migrate.undo(site, change, outcome).startswith("1 values of users.locale went with it")
+
+
+def test_without_a_backup_of_what_users_wrote_the_schema_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+    site.database.execute("INSERT INTO users VALUES (1)")
+
+    def full(_: Site) -> str:
+        raise DeployError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "fresh", full)
+        with pytest.raises(DeployError, match="1 rows of users would go") as caught:
+            migrate.undo(site, change, outcome)
+    assert caught.value.remedy == "inv migrate.down --steps 2"
+    assert tables(site) == {"users", "posts"}
+    migrate.undo(site, change, outcome)
+    assert tables(site) == set()

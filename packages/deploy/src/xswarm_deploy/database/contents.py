@@ -43,6 +43,22 @@ def common(old: Shape, new: Shape) -> list[str]:
     return [name for name, each in old.fields.items() if each.stored and name in new.fields]
 
 
+def same_values(columns: Sequence[str]) -> str:
+    """Return what to select of rows, so that EXCEPT takes no value for another.
+
+    It takes 1 for 1.0, and ``A`` for ``a`` where the column says so.
+
+    Args:
+        columns: as SQL.
+    """
+    pieces = [columns[at : at + _COUNTS_A_CALL] for at in range(0, len(columns), _COUNTS_A_CALL)]
+    types = " || ',' || ".join(
+        f"printf('{','.join(['%s'] * len(piece))}', {', '.join(f'typeof({c})' for c in piece)})"
+        for piece in pieces
+    )
+    return ", ".join([types, *(f"(+{column}) COLLATE BINARY" for column in columns)])
+
+
 def counts(old: Table, new: Table, columns: Sequence[str], free: Collection[str] = ()) -> Counts:
     """Return how rows are compared.
 

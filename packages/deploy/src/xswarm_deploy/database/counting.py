@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xswarm_deploy.database.client import Statement
+from xswarm_deploy.database.client import DatabaseError, Statement
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import folded
 
@@ -25,6 +26,15 @@ def failing(condition: str, message: str) -> str:
         message: an SQL expression that gives text without quotes.
     """
     return f"SELECT CASE WHEN {condition} THEN json_extract('{{}}', '!' || {message}) END"
+
+
+def told(error: DatabaseError) -> str:
+    """Return the message of a guard that failed; empty: it was none."""
+    found = _MESSAGE.search(error.why)
+    return found[1].replace("''", "'") if found else ""
+
+
+_MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
 
 
 class Noted(NamedTuple):

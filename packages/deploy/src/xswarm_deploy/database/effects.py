@@ -61,11 +61,13 @@ class Column(NamedTuple):
         name: its name.
         type: as it was declared.
         needed: an INSERT has to give it: it is NOT NULL, and has no default.
+        default: the expression that gives its default; empty: there is none.
     """
 
     name: str
     type: str
     needed: bool
+    default: str = ""
 
 
 class Measure(NamedTuple):
@@ -174,13 +176,14 @@ class SchemaCopy:
     def columns(self) -> dict[str, list[Column]]:
         """Return the columns of each ordinary table."""
         found: dict[str, list[Column]] = {table: [] for table in self.tables}
-        for table, name, kind, needed in self._all(
-            'SELECT list.name, info.name, info.type, info."notnull" AND info.dflt_value IS NULL'
+        for table, name, kind, needed, default in self._all(
+            'SELECT list.name, info.name, info.type, info."notnull" AND info.dflt_value IS NULL,'
+            " ifnull(info.dflt_value, '')"
             " FROM pragma_table_list AS list, pragma_table_info(list.name) AS info"
             " WHERE list.schema = 'main' AND list.type = 'table' ORDER BY list.name, info.cid"
         ):
             if table in found:
-                found[str(table)].append(Column(str(name), str(kind), bool(needed)))
+                found[str(table)].append(Column(str(name), str(kind), bool(needed), str(default)))
         return found
 
     def tables_of(self) -> dict[tuple[str, str], str]:
@@ -189,6 +192,38 @@ class SchemaCopy:
             (str(kind), str(name)): str(table)
             for kind, name, table in self._all("SELECT type, name, tbl_name FROM sqlite_schema")
         }
+
+    def collation(self, table: str, column: str) -> str:
+        """Return how the values of a column are compared."""
+        index = f"CREATE INDEX of_one_column ON {quoted(table)} ({quoted(column)})"
+        self._connection.execute("BEGIN")
+        try:
+            self._connection.execute(index)
+            ((found,),) = self._all(
+                "SELECT coll FROM pragma_index_xinfo('of_one_column') WHERE key"
+            )
+        finally:
+            self._connection.execute("ROLLBACK")
+        return str(found)
+
+    def row_names(self, table: str) -> list[str]:
+        """Return the columns that tell a row apart, or one name of its rowid; empty: none does."""
+        columns = self._all("SELECT name, pk FROM pragma_table_info(?)", table)
+        ((without,),) = self._all(
+            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", table
+        )
+        if without:
+            return [str(name) for name, key in columns if key]
+        taken = {folded(str(name)) for name, _ in columns}
+        return [name for name in ("rowid", "_rowid_", "oid") if name not in taken][:1]
+
+    def refused(self, sql: str) -> str:
+        """Return why SQLite refuses a statement, which is run; empty: it does not."""
+        try:
+            self._connection.execute(sql)
+        except sqlite3.Error as error:
+            return str(error)
+        return ""
 
     def unique_indexes(self) -> dict[str, str]:
         """Return the table of each unique index that was made by CREATE INDEX."""

@@ -25,6 +25,7 @@ class Limits:
         lifts_keys: foreign keys can be lifted for a transaction, their actions with them.
         user_version: it keeps ``PRAGMA user_version``.
         integrity: the pragma that checks it.
+        reserved: how the names begin of tables that it keeps for itself.
     """
 
     home: str
@@ -35,6 +36,7 @@ class Limits:
     lifts_keys: bool = True
     user_version: bool = True
     integrity: str = "integrity_check"
+    reserved: tuple[str, ...] = ()
 
 
 LONGEST_TRANSACTION: Final = 5.0
@@ -55,6 +57,7 @@ D1: Final = Limits(
     lifts_keys=False,
     user_version=False,
     integrity="quick_check",
+    reserved=("_cf_",),
 )
 """Source: https://developers.cloudflare.com/d1/platform/limits/ (a batch counts as one query)."""
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from xswarm_deploy.database import digest, restore, tables
+from xswarm_deploy.database import contents, digest, own, tables
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.tables import Table
-
-_LEFT_OUT: Final = (restore.KEPT, "sqlite_")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ def losses(now: Path, then: Path, table: str = "") -> list[Loss]:
             _loss(connection, each)
             for each in tables.read(connection)
             if each.kind == "table"
-            and not each.name.startswith(_LEFT_OUT)
+            and each.name not in own.RELEASES
+            and not each.name.startswith("sqlite_")
             and table in ("", each.name)
         ]
     return [loss for loss in found if loss.lost]
@@ -58,10 +57,16 @@ def _loss(connection: sqlite3.Connection, table: Table) -> Loss:
     (rows,) = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()  # noqa: S608
     asked = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'backup')", (table.name,))
     there = {column for (column,) in asked}
-    shared = ", ".join(quoted(column) for column in table.columns if column in there)
+    shared = [quoted(column) for column in table.columns if column in there]
     if not shared:
         return Loss(table.name, rows, rows)
-    # Rows are numbered among their equals, so that of three equal ones the third is one more.
-    numbered = f"SELECT {shared}, row_number() OVER (PARTITION BY {shared}) FROM"
-    gone = f"SELECT count(*) FROM ({numbered} main.{name} EXCEPT {numbered} backup.{name})"  # noqa: S608
-    return Loss(table.name, rows, int(connection.execute(gone).fetchone()[0]))
+    gone = f"{_numbered('main', name, shared)} EXCEPT {_numbered('backup', name, shared)}"
+    (lost,) = connection.execute(f"SELECT count(*) FROM ({gone})").fetchone()  # noqa: S608
+    return Loss(table.name, rows, int(lost))
+
+
+def _numbered(where: str, name: str, columns: Sequence[str]) -> str:
+    """Return the SQL that numbers rows among their equals: of three, the third is one more."""
+    values = contents.same_values(columns)
+    numbered = f"row_number() OVER (PARTITION BY {values})"
+    return f"SELECT {values}, {numbered} FROM {where}.{name}"  # noqa: S608

@@ -165,8 +165,27 @@ def foresee(database: Database, waiting: Sequence[Migration]) -> None:
     if faults:
         raise Refused("Migrations cannot run as they are", "; ".join(faults), "correct the files")
     parts = script.up_parts(waiting)
-    if guards.may_refuse(parts):
-        foreseen_on(database, database.query(schema.SELECT.sql), parts)
+    conditional = any("exists" in each.sql.lower() for file in waiting for each in file.up)
+    if not conditional and not guards.may_refuse(parts):
+        return
+    rows = database.query(schema.SELECT.sql)
+    if conditional:
+        _require_made(rows, waiting)
+    foreseen_on(database, rows, parts)
+
+
+def _require_made(rows: Sequence[Row], waiting: Sequence[Migration]) -> None:
+    """Refuse files that found a table there, and whose down parts would drop it."""
+    from xswarm_deploy.database import downs  # with a copy of the schema, which few need
+
+    if found := downs.passed_over(rows, waiting):
+        file = found[0].partition(".sql:")[0]
+        raise Refused(
+            "Migrations cannot run as they are",
+            "; ".join(found),
+            f"where the database has all that the file says: inv migrate.baseline --to {file}; else"
+            " leave IF NOT EXISTS out, or DROP TABLE of the down part",
+        )
 
 
 def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> list[Applied]:

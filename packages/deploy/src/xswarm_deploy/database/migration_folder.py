@@ -8,7 +8,7 @@ numbers have one width.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,10 @@ def paths(folder: Path) -> dict[str, Path]:
     found = {path.name: path for path in here if path.name.endswith(".sql")}
     for path in here:
         if path.name not in found and path.is_dir():
-            found |= _below(path)
+            below = _below(path)
+            _require_apart(found.keys() & below.keys())
+            found |= below
+    _require_one_each(found)
     _require_small(here)
     _require_sql(folder, here, found)
     return found
@@ -51,6 +54,23 @@ def _below(folder: Path) -> dict[str, Path]:
     """Return the files of a migration that has a folder of its own."""
     there = [(suffix, folder / name) for name, suffix in _IN_FOLDERS.items()]
     return {f"{folder.name}{suffix}": path for suffix, path in there if path.exists()}
+
+
+def _require_one_each(found: Mapping[str, Path]) -> None:
+    """Refuse two files that would be the up part of one migration: ``a.sql``, ``a.up.sql``."""
+    ups = {name for name in found if name.endswith(".up.sql")}
+    _require_apart({name for name in ups if f"{name[:-7]}.sql" in found})
+
+
+def _require_apart(names: Collection[str]) -> None:
+    """Refuse names that two files give a migration: one of the two would never run."""
+    if names:
+        name = min(names).removesuffix(".sql").removesuffix(".up").removesuffix(".down")
+        raise Refused(
+            f"Two migrations are called {name}",
+            f"{name}.sql, {name}.up.sql, {name}/migration.sql and {name}/up.sql are one name",
+            "give one of them another name",
+        )
 
 
 def place(name: str) -> tuple[int, int, str]:

@@ -239,11 +239,23 @@ def _faults(migration: Migration) -> list[str]:
             " or say why there is none: -- irreversible: REASON; a whole folder of up parts is"
             " taken with down: generated under deploy.migrations in invoke.yaml"
         )
+    found += _unended(migration)
     for fragment in (*migration.up, *migration.down):
         reason = statement_fault(fragment.sql, transactional=migration.transactional)
         if reason:
             found.append(f"{migration.filename}:{fragment.line}: {reason}")
     return found
+
+
+def _unended(migration: Migration) -> list[str]:
+    """Return where a comment swallows the rest of a part."""
+    places = [
+        line + text.count("\n", 0, start)
+        for text, line in migration.parts.values()
+        if (start := statements.unended_comment(text)) >= 0
+    ]
+    why = "the comment that begins here has no end: what follows it would never run"
+    return [f"{migration.filename}:{line}: {why}" for line in places]
 
 
 def statement_fault(sql: str, *, transactional: bool = True) -> str:

@@ -1,8 +1,7 @@
-"""Put a backup back: the whole database or one table of it, wholly or not at all."""
+"""Put a backup back: the whole database, wholly or not at all."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,23 +16,18 @@ from xswarm_deploy.database import (
     dump,
     foreign_keys,
     manifest,
-    schema,
+    own,
     snapshot,
     staging,
     tables,
 )
 from xswarm_deploy.database.client import Database, Statement
-from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.file import FileDatabase, translated
 from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.rows import Value
 from xswarm_deploy.database.schema import quoted, vector_shadows
-from xswarm_deploy.database.statements import folded
-from xswarm_deploy.errors import DeployError, Refused
-
-KEPT = "_release"
-"""How the names begin of the tables a restore leaves as they are: the releases' own."""
+from xswarm_deploy.errors import DeployError
 
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
@@ -77,46 +71,6 @@ def whole(
     return found
 
 
-def one_table(
-    database: Database,
-    source: Path,
-    name: str,
-    along: Sequence[str] = (),
-    progress: Progress = no_progress,
-) -> int:
-    """Replace the rows of one table by what a file holds; return how many there are.
-
-    Its triggers do not fire; a full-text index over it is made anew.
-
-    Args:
-        database: either home.
-        source: a database file, proven.
-        name: the table.
-        along: SQL about kept tables, run in the same transaction.
-        progress: told rows.
-
-    Raises:
-        Refused: it is not in both, or its columns are others.
-        DeployError: nothing was replaced.
-    """
-    with closing(digest.open_readonly(source)) as connection:
-        table = next((found for found in tables.read(connection) if found.name == name), None)
-        if table is None or table.kind != "table":
-            raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
-        _require_same_columns(database, table)
-        _require_no_actions(database, name)
-        staging.require_rows_fit(connection, [table], database.limits)
-        count = _count(connection, table)
-        with staging.stage(database, count, progress) as stage:
-            stage.fill(connection, table)
-            swap = [*_replacing(database, table, stage.moving(connection, table)), *along]
-            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
-    now = database.query(f"SELECT count(*) FROM {quoted(name)}")[0].integer(0)  # noqa: S608
-    if now != count:
-        raise DeployError(f"The table {name} has {now} rows and not {count}")
-    return now
-
-
 def _into_file(
     database: FileDatabase,
     source: Path,
@@ -130,8 +84,8 @@ def _into_file(
         closing(sqlite3.connect(source, isolation_level=None)) as restored,
         closing(sqlite3.connect(database.path, timeout=_PATIENCE, isolation_level=None)) as live,
     ):
-        _carry_kept(live, restored)
         with translated():
+            _carry_kept(live, restored)
             for sql in along:
                 restored.execute(sql)
         try:
@@ -149,11 +103,11 @@ def _into_server(
 ) -> None:
     """Stage all rows; then, in one short transaction, let them take the place of what is there."""
     with closing(digest.open_readonly(source)) as connection:
-        left = {_SEQUENCES, *_kept(connection, (KEPT,))}
+        left = {_SEQUENCES, *_kept(connection, own.RELEASES)}
         present = tables.read(connection)
         filled = [t for t in present if t.name not in left and t.kind != "virtual"]
         staging.require_rows_fit(connection, filled, database.limits)
-        total = sum(_count(connection, table) for table in filled)
+        total = sum(count_of(connection, table) for table in filled)
         with staging.stage(database, total, progress) as stage:
             for table in filled:
                 stage.fill(connection, table)
@@ -165,7 +119,7 @@ def replacing(
     database: Database,
     connection: sqlite3.Connection,
     beside: Sequence[str] = (),
-    stays: tuple[str, ...] = (KEPT,),
+    stays: own.Tables = own.RELEASES,
     filling: dump.Filling | None = None,
 ) -> Iterator[str]:
     """Return the SQL that replaces all a database holds by what a file holds.
@@ -174,7 +128,7 @@ def replacing(
         database: either home.
         connection: the file, open.
         beside: SQL that plain SQLite cannot run.
-        stays: how the names begin of the tables that are left as they are.
+        stays: which tables are left as they are.
         filling: what fills a table; by default INSERTs with the values themselves.
     """
     left_out = foreign_keys.left_out(connection)
@@ -189,30 +143,32 @@ def replacing(
         made,
         _counters(connection, stays),
         beside,
-        [_guard(allowed, left_out)],
+        [guard(allowed, left_out)],
     )
 
 
-def _kept(connection: sqlite3.Connection, stays: tuple[str, ...]) -> set[str]:
-    return {table.name for table in tables.read(connection) if table.name.startswith(stays)}
+def _kept(connection: sqlite3.Connection, stays: own.Tables) -> set[str]:
+    return {table.name for table in tables.read(connection) if table.name in stays}
 
 
-def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
+def count_of(connection: sqlite3.Connection, table: tables.Table) -> int:
+    """Return how many rows a table has."""
     (count,) = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()  # noqa: S608
     return int(count)
 
 
-def _guard(allowed: int, left_out: Sequence[str]) -> str:
+def guard(allowed: int, left_out: Sequence[str]) -> str:
     """Return the SQL that fails where more foreign keys point nowhere than may."""
     why = "'more foreign keys point nowhere than in the backup'"
-    return counting.failing(f"{_violations(left_out)} > {allowed}", why)
+    return counting.failing(f"{violations(left_out)} > {allowed}", why)
 
 
-def _violations(left_out: Sequence[str]) -> str:
+def violations(left_out: Sequence[str]) -> str:
+    """Return the SQL that counts the foreign keys that point nowhere."""
     return f"(SELECT count(*) FROM {foreign_keys.broken(left_out)})"  # noqa: S608
 
 
-def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[Value, Value]]:
+def counters(connection: sqlite3.Connection, stays: own.Tables) -> list[tuple[Value, Value]]:
     """Return how far each table has counted that counts (AUTOINCREMENT), the kept ones left out.
 
     Anybody may write into that table of SQLite's, and anything: NULL for a name, too.
@@ -220,15 +176,15 @@ def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tup
     if not _counts(connection):
         return []
     rows = connection.execute(f"SELECT name, seq FROM {_SEQUENCES} ORDER BY name")  # noqa: S608
-    return [(name, seq) for name, seq in rows if not str(name).startswith(stays)]
+    return [(name, seq) for name, seq in rows if str(name) not in stays]
 
 
-def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterator[str]:
+def _counters(connection: sqlite3.Connection, stays: own.Tables) -> Iterator[str]:
     """Return the SQL that sets the counters, which filling a table sets: an empty one's, too."""
     if not _counts(connection):
         return
-    others = [f"substr(name, 1, {len(kept)}) IS NOT {literal(kept)}" for kept in stays]
-    yield f"DELETE FROM {_SEQUENCES} WHERE {' AND '.join(others)}"  # noqa: S608
+    kept = ", ".join(map(literal, sorted(stays.names)))
+    yield f"DELETE FROM {_SEQUENCES} WHERE ifnull(name, '') NOT IN ({kept})"  # noqa: S608
     for name, seq in counters(connection, stays):
         yield f"INSERT INTO {_SEQUENCES} VALUES ({literal(name)}, {literal(seq)})"  # noqa: S608
 
@@ -238,7 +194,7 @@ def _counts(connection: sqlite3.Connection) -> bool:
     return found.fetchone() is not None
 
 
-def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
+def _drops(database: Database, stays: own.Tables) -> list[str]:
     """Return what empties a database, the kept tables left; indexes and triggers go along."""
     found, schema_rows = database.snapshot(
         [
@@ -256,7 +212,8 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
             row
             for row in found.rows
             if row["type"] in kinds
-            and not row.text("name").startswith((*stays, "sqlite_", "_cf_"))
+            and row.text("name") not in stays
+            and not row.text("name").startswith(("sqlite_", *database.limits.reserved))
             and row["name"] not in of_vectors
         ),
         key=lambda row: kinds[row.text("type")],
@@ -290,10 +247,10 @@ def _carry_kept(live: sqlite3.Connection, restored: sqlite3.Connection) -> None:
     restored.execute("PRAGMA foreign_keys = OFF")
     restored.execute("BEGIN")
     for table in tables.read(restored):
-        if table.name.startswith(KEPT):
+        if table.name in own.RELEASES:
             restored.execute(f"DROP TABLE {quoted(table.name)}")
     names = [table.name for table in tables.read(live)]
-    others = {name for name in names if not name.startswith(KEPT)}
+    others = {name for name in names if name not in own.RELEASES}
     version = "PRAGMA user_version"
     for sql in dump.statements(live, without=others) if len(others) < len(names) else ():
         if not sql.startswith((version, "CREATE VIEW")):
@@ -309,7 +266,7 @@ def _read_back(database: Database, work: Path, total: int, progress: Progress) -
 
 
 def _without_kept(content: Content) -> Content:
-    held = {name: rows for name, rows in content.tables.items() if not name.startswith(KEPT)}
+    held = {name: rows for name, rows in content.tables.items() if name not in own.RELEASES}
     return replace(content, tables=held, schema="")
 
 
@@ -326,58 +283,3 @@ def _require_equal(expected: Content, found: Content) -> None:
 def _page_size(connection: sqlite3.Connection) -> int:
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     return int(size)
-
-
-def _require_same_columns(database: Database, table: tables.Table) -> None:
-    found, columns = database.snapshot([tables.SELECT, tables.SELECT_COLUMNS])
-    live = {item.name: item for item in tables.tables(found.rows, columns.rows)}
-    if table.name not in live:
-        raise Refused(f"The database has no table {table.name}", "", "inv backup.restore FILE")
-    if live[table.name].columns != table.columns:
-        raise Refused(
-            f"The table {table.name} has other columns than in the backup",
-            f"{', '.join(live[table.name].columns)} and not {', '.join(table.columns)}",
-            "restore the whole database, or bring its schema back first",
-        )
-
-
-def _require_no_actions(database: Database, name: str) -> None:
-    """Refuse to empty a table whose rows others follow, where foreign keys cannot be lifted."""
-    if database.limits.lifts_keys:
-        return
-    with SchemaCopy(database.query(schema.SELECT.sql)) as copy:
-        acting = copy.acting_keys().get(folded(name), [])
-    if acting:
-        raise Refused(
-            f"{database.limits.home} cannot lift foreign keys: with the rows of {name} others go",
-            "; ".join(acting),
-            "restore the whole database",
-        )
-
-
-def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -> Iterator[str]:
-    made = schema.read(database)
-    rows = database.query(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
-        [table.name],
-    )
-    left_out = foreign_keys.of_schema(database.query(schema.SELECT.sql))
-    allowed = database.query(f"SELECT {_violations(left_out)}")[0].integer(0)
-    for row in rows:
-        yield f"DROP TRIGGER {quoted(row.text('name'))}"
-    yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
-    yield from moving
-    for row in rows:
-        yield row.text("sql")
-    for (_, name), sql in made.items():
-        if _is_index_over(sql, table.name):
-            yield f"INSERT INTO {quoted(name)} ({quoted(name)}) VALUES ('rebuild')"  # noqa: S608
-    yield _guard(allowed, left_out)
-
-
-def _is_index_over(sql: str, table: str) -> bool:
-    """Return whether SQL makes a full-text index over a table's content."""
-    if not re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE", sql, re.IGNORECASE):
-        return False
-    found = re.search(r"\bcontent\s*=\s*['\"]?([^'\",)]+)", sql, re.IGNORECASE)
-    return found is not None and found[1].strip().lower() == table.lower()

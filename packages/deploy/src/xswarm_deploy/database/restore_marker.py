@@ -13,7 +13,7 @@ from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.literals import literal
 
 TABLE: Final = "_release_restores"
-"""Where the marks are; by the beginning of its name, a restore leaves it as it is."""
+"""Where the marks are; a restore leaves it as it is."""
 
 _MADE: Final = "made"
 _UNDONE: Final = "undone"

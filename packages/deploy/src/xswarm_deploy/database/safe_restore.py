@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy.database import digest, manifest, migrate, restore, schema, snapshot
+from xswarm_deploy.database import digest, manifest, migrate, own, restore, schema, snapshot
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content
@@ -26,10 +26,12 @@ from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.rows import Value
 from xswarm_deploy.errors import DeployError, Refused
 
-STAYS: Final = (restore.KEPT, "monitoring_")
-"""How the names begin of the tables that are neither looked at nor put back."""
+STAYS: Final = own.RELEASES | own.MONITORING
+"""Which tables are neither looked at nor put back."""
 
-_BOOKS: Final = ("_migration", "sqlite_sequence")  # when and how fast; counted by themselves
+_BOOKS: Final = own.Tables(own.MIGRATIONS.names | {"sqlite_sequence"})
+"""When a migration was applied, and how fast; the counters are looked at by themselves."""
+
 _TRIES: Final = 5  # to find a moment in which nobody writes, not even the lease's heartbeat
 
 
@@ -91,9 +93,7 @@ def _require_same(expected: Path, found: Path) -> None:
 
 def _content(file: Path) -> Content:
     held = manifest.of_file(file)
-    looked_at = {
-        name: rows for name, rows in held.tables.items() if not name.startswith((*STAYS, *_BOOKS))
-    }
+    looked_at = {name: rows for name, rows in held.tables.items() if name not in STAYS | _BOOKS}
     return Content(looked_at, "", held.user_version, 0)
 
 

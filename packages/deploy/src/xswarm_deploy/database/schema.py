@@ -9,14 +9,15 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
+from xswarm_deploy.database import own
 from xswarm_deploy.database.client import Database, Row, Statement
 from xswarm_deploy.database.migrations import Migration
 
 Objects = Mapping[tuple[str, str], str]
 """(type, name) → the SQL that makes it."""
 
-HOUSE = ("_migration", "_release", "monitoring_", "_cf_")
-"""How the names begin of the tables that this house keeps for itself, or D1 does."""
+OF_D1 = "_cf_"
+"""How the names begin of the tables that D1 keeps for itself."""
 
 OF_VECTORS = "libsql_vector_meta_shadow"
 """The table that libSQL keeps of its vector indexes."""
@@ -62,7 +63,7 @@ def objects(found: Sequence[Row]) -> Objects:
     return {
         (kind, name): sql
         for kind, name, table, sql in texts
-        if not table.startswith(HOUSE) and table not in shadows
+        if table not in own.ALL and not table.startswith(OF_D1) and table not in shadows
     }
 
 

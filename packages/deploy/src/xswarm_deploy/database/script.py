@@ -7,7 +7,6 @@ between those of the files; what has to hold of foreign keys is asked last.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -32,7 +31,6 @@ from xswarm_deploy.database.statements import Fragment
 from xswarm_deploy.errors import DeployError, Refused
 
 _CHANGED: Final = "the schema, which has changed meanwhile"
-_MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
 
 _NO_MORE: Final = counting.failing(
     "(SELECT ifnull(sum(rows), 0) FROM found) > ? OR EXISTS (SELECT 1 FROM found"
@@ -116,7 +114,7 @@ class Script:
         if error.statement is None:
             return error
         if error.statement in self.compared:
-            return _fewer(*self.compared[error.statement], _told(error))
+            return _fewer(*self.compared[error.statement], counting.told(error))
         origin = self.origins[error.statement]
         if ":" in origin:
             remedy = "correct it, then: inv migrate.plan"
@@ -125,7 +123,7 @@ class Script:
             what = "The migration would leave a foreign key to columns that are not unique"
             return DeployError(what, error.why, "make them unique: CREATE UNIQUE INDEX …")
         what = "The migration would leave" if error.kind == "syntax" else "Refused by"
-        why = _told(error) or error.why
+        why = counting.told(error) or error.why
         return DeployError(f"{what} {origin}; nothing remains of it", why, error.remedy)
 
 
@@ -265,12 +263,6 @@ def _close(script: Script, found: Before) -> None:
     script.add("rows whose foreign key points nowhere", Statement(no_more, (total, known, known)))
     sql = counting.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
     script.add("foreign keys to a table that is not there", Statement(sql, (found.dangling,)))
-
-
-def _told(error: DatabaseError) -> str:
-    """Return the message of a guard that failed; empty: it was none."""
-    found = _MESSAGE.search(error.why)
-    return found[1].replace("''", "'") if found else ""
 
 
 def _too_long(error: DatabaseError) -> DeployError:

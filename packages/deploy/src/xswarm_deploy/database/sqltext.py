@@ -16,7 +16,13 @@ from typing import Final
 from xswarm_deploy.database import digest, dump
 from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.schema import quoted
-from xswarm_deploy.database.statements import Fragment, ends_with_semicolon, first_words, split
+from xswarm_deploy.database.statements import (
+    Fragment,
+    ends_with_semicolon,
+    first_words,
+    split,
+    unended_comment,
+)
 from xswarm_deploy.errors import Refused
 
 _BEGINS: Final = frozenset({"BEGIN", "SAVEPOINT"})
@@ -116,6 +122,8 @@ def _require_whole(name: str, text: str, fragments: list[Fragment]) -> None:
     if begun is not None:
         why = f"the transaction of line {begun.line} has no COMMIT: the text ends early"
         raise Refused(f"{name} is no whole dump", why, _ANOTHER)
+    if unended_comment(text) >= 0:
+        raise Refused(f"{name} is no whole dump", "it ends within a comment", _ANOTHER)
     if fragments and not ends_with_semicolon(text):
         why = f"the statement of line {fragments[-1].line} has no end: the text ends early"
         raise Refused(f"{name} is no whole dump", why, _ANOTHER)

@@ -15,16 +15,14 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import digest, dump
+from xswarm_deploy.database import counting, digest, dump, own
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value
+from xswarm_deploy.database.contents import same_values
 from xswarm_deploy.database.limits import Limits
 from xswarm_deploy.database.literals import is_utf8, literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.errors import Refused
-
-PREFIX: Final = "_release_staged_"
-"""How the names begin of the tables that rows wait in; a restore leaves what begins so."""
 
 _LARGEST: Final = 2_000_000  # characters of one request, unless a single row is longer
 _HEAD: Final = 200  # bytes of a statement beside its rows
@@ -49,7 +47,7 @@ class Stage:
 
     def fill(self, source: sqlite3.Connection, table: Table) -> None:
         """Bring a table's rows, in as many requests as they need."""
-        name = self._names[table.name] = f"{PREFIX}{self._token}_{len(self._names)}"
+        name = self._names[table.name] = f"{own.STAGED}{self._token}_{len(self._names)}"
         waiting = [Statement(f"CREATE TABLE {name} ({_columns(table)})")]
         length = rows = 0
         for statement, count in self._inserts(source, table, name):
@@ -64,12 +62,33 @@ class Stage:
 
     def moving(self, _source: sqlite3.Connection, table: Table) -> Iterator[str]:
         """Return the SQL that moves a table's rows to where they belong."""
-        name = self._names[table.name]
-        yield (
+        yield self.moved(table)
+        yield self.dropped(table)
+
+    def moved(self, table: Table) -> str:
+        """Return the SQL that writes a table's rows where they belong."""
+        return (
             f"INSERT INTO {quoted(table.name)} ({table.list})"  # noqa: S608
-            f" SELECT {_columns(table)} FROM {name} ORDER BY rowid"
+            f" SELECT {_columns(table)} FROM {self._names[table.name]} ORDER BY rowid"
         )
-        yield f"DROP TABLE {name}"
+
+    def compared(self, table: Table) -> str:
+        """Return the SQL that fails where a table holds a value otherwise than it was sent."""
+        sent = [f"c{place}" for place in range(len(table.copied))]
+        held = map(quoted, table.copied)
+        sides = [
+            f"SELECT {same_values(columns)} FROM {name}"  # noqa: S608
+            for columns, name in (
+                (sent, self._names[table.name]),
+                (list(held), quoted(table.name)),
+            )
+        ]
+        told = "'its columns are of another kind: it would hold values otherwise'"
+        return counting.failing(f"EXISTS ({sides[0]} EXCEPT {sides[1]})", told)
+
+    def dropped(self, table: Table) -> str:
+        """Return the SQL that ends the stage of a table."""
+        return f"DROP TABLE {self._names[table.name]}"
 
     def _inserts(
         self, source: sqlite3.Connection, table: Table, name: str
@@ -131,7 +150,7 @@ def stage(database: Database, total: int, progress: Progress = no_progress) -> I
 
 def sweep(database: Database) -> None:
     """Remove what a restore that was killed left on its stage."""
-    pattern = PREFIX.replace("_", "\\_") + "%"
+    pattern = own.STAGED.replace("_", "\\_") + "%"
     found = database.query(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE ? ESCAPE '\\'",
         (pattern,),

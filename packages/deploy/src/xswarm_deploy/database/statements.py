@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 # Python before 3.11.5 matches a lookahead inside a possessive repetition wrongly: none is in one.
 _SPACE = r"(?:[ \t-\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
+_SPACES = " \t\n\v\f\r\ufeff"  # as SQLite has them: a space of Unicode may end a name
 _WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
 
 # Whatever may hide a semicolon, and the semicolon. An unended string, name or
@@ -69,7 +70,7 @@ def split(text: str, line: int = 1) -> list[Fragment]:
     for start, end in _spans(text):
         line += text.count("\n", counted, start)
         counted = start
-        fragments.append(Fragment(text[start:end].rstrip(), line))
+        fragments.append(Fragment(text[start:end].rstrip(_SPACES), line))
     return fragments
 
 
@@ -82,6 +83,18 @@ def ends_with_semicolon(text: str) -> bool:
     """Return whether the last statement of a text has its semicolon."""
     ends = [end for _, end in _spans(text)]
     return bool(ends) and text[ends[-1] : ends[-1] + 1] == ";"
+
+
+def unended_comment(text: str) -> int:
+    """Return where a block comment begins that has no end; -1: each has one.
+
+    SQLite takes it, and whatever stands behind its beginning is never run.
+    """
+    if "/*" not in text:
+        return -1
+    blocks = (token for token in _TOKEN.finditer(text) if text.startswith("/*", token.start()))
+    ended = re.compile(r"/\*(?s:.*)\*/")
+    return next((token.start() for token in blocks if not ended.fullmatch(token[0])), -1)
 
 
 def line_comments(text: str) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xswarm_deploy.database import json_rows, staging, tables
+from xswarm_deploy.database import json_rows, own, tables
 from xswarm_deploy.database.client import Database, Row, Statement
 from xswarm_deploy.database.schema import vector_shadows
 from xswarm_deploy.database.tables import Table
@@ -63,7 +63,8 @@ def of(database: Database) -> Survey:
     held = [
         table
         for table in every
-        if table.name not in of_vectors and not table.name.startswith(staging.PREFIX)
+        if table.name not in of_vectors
+        and not table.name.startswith((own.STAGED, *database.limits.reserved))
     ]
     filled = [table for table in held if table.kind != "virtual"]
     sizes = database.snapshot([Statement(json_rows.measuring(table)) for table in filled])

@@ -23,7 +23,7 @@ SELECT_COLUMNS = Statement(
 )
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _SEQUENCES = "sqlite_sequence"
-_OF_SERVERS = ("sqlite_", "_cf_")  # SQLite's own, and D1's
+_OF_SQLITE = "sqlite_"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def tables(found: Sequence[Row], columns: Sequence[Row]) -> list[Table]:
     every = [_table(row, of_table.get(row.text("name"), [])) for row in found]
     counted = any("autoincrement" in tokens(table.sql) for table in every)
     sequences = [table for table in every if table.name == _SEQUENCES and counted]
-    return [table for table in every if not table.name.startswith(_OF_SERVERS)] + sequences
+    return [table for table in every if not table.name.startswith(_OF_SQLITE)] + sequences
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> list[Row]:

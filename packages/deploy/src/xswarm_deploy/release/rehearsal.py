@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import child
+from xswarm_deploy.database import own
 from xswarm_deploy.errors import StepFailed, typed_program
 from xswarm_deploy.release import copies
 from xswarm_deploy.settings.settings import of_the_twin
 
 Say = Callable[[str], None]
 
-_NOT_COMPARED: Final = ("_migration", "_release", "monitoring_", "sqlite_")
 _TASKS: Final = {"production": ("deploy.prod", "LIVE"), "staging": ("deploy.staging", "TEST")}
 _TAKEN_OVER: Final = ("TWILIO_AUTH_TOKEN", "SENDGRID_API_KEY")
 """Keys of the twin's that do not tell live from test."""
@@ -120,7 +120,11 @@ class _House:
         newest = json.loads(self.inv(environment, "backup.list", "--json"))[0]["file"]
         manifest = json.loads((self.root / ".backups" / f"{newest}.json").read_text())
         tables: dict[str, Any] = manifest["content"]["tables"]
-        return {n: rows for n, rows in tables.items() if not n.startswith(_NOT_COMPARED)}
+        return {
+            n: rows
+            for n, rows in tables.items()
+            if n not in own.ALL and not n.startswith("sqlite_")
+        }
 
 
 def rehearse(root: Path, wanted: RehearsalRequest, say: Say) -> Rehearsed:

@@ -480,9 +480,10 @@ def _schema(environment: Environment, target: Record, wish: RollbackRequest) -> 
             "no release of this tool put it live, so all of them would be taken back",
             f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
         )
-    from xswarm_deploy.steps import migrate  # heavy, and seldom asked for
+    from xswarm_deploy.steps import backup, migrate  # heavy, and seldom asked for
 
-    return migrate.plan_back(environment, target.facts["migrations"])
+    back = migrate.plan_back(environment, target.facts["migrations"])
+    return [*backup.always(environment), *back] if back else []
 
 
 def _good(listed: Iterable[Record]) -> Iterator[Record]:

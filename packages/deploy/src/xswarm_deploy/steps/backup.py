@@ -74,6 +74,13 @@ def apply(site: Site, change: Change) -> Facts:
     return facts
 
 
+def fresh(site: Site) -> str:
+    """Make a backup whatever BACKUP_ENABLED says, and return its name."""
+    fence.require_own()
+    made = backup.make(site.database, folder(site), _request(site, "db"), site.progress)
+    return made.path.name
+
+
 def _request(site: Site, format: Format) -> BackupRequest:
     settings = site.settings
     return BackupRequest(

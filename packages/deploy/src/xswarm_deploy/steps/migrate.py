@@ -139,7 +139,7 @@ def plan_down(environment: Environment, *, steps: int = 1, to: str = "") -> list
     found = state(environment)
     chosen = migrate.chosen_down(found.own, steps=steps, to=to)
     migrate.require_ours(found, chosen)
-    return _down(found.applied, chosen)
+    return _down(environment, found.applied, chosen)
 
 
 def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
@@ -155,7 +155,7 @@ def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
     found = _applied(environment)
     chosen = migrate.chosen_back(found.own, then)
     migrate.require_ours(found, chosen)
-    return _down(found.applied, chosen)
+    return _down(environment, found.applied, chosen)
 
 
 def plan_baseline(environment: Environment, to: str = "") -> list[Change]:
@@ -290,17 +290,47 @@ def _stamping(change: Change) -> Action[Checksums, Checksums, Entries]:
 def _undo_applied(site: Site, change: Change) -> str:
     """Take migrations back: by their down parts, else by the backup where nothing is lost.
 
+    What the down parts drop although it holds something is backed up first.
+
     Raises:
         DeployError: neither can be; it says what a person can do.
     """
     names = _applied_by(change)
     if not set(names) & set(applied.names(site)):
         return ""
+    said = _kept_what_goes(site, names)
     try:
         _take_back(site, names)
     except DeployError as error:
         return f"{_put_backup_back(site, error)} was put back"
-    return ""
+    return said
+
+
+def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
+    """Back up what goes with migrations that are taken back: users may have written since.
+
+    Returns:
+        What goes, and the backup that has it; empty: nothing does.
+
+    Raises:
+        DeployError: no backup could be made; the schema is left.
+    """
+    from xswarm_deploy.database import going  # few releases come this way
+    from xswarm_deploy.steps import backup
+
+    rows = _taken_back(site, names)
+    gone = going.of(site.database, rows)
+    if not gone:
+        return ""
+    try:
+        name = backup.fresh(site)
+    except DeployError as error:
+        raise DeployError(
+            "the schema is as the release made it",
+            f"{', '.join(gone)} would go with it, and no backup could be made: {error}",
+            f"inv migrate.down --steps {len(rows)}",
+        ) from None
+    return f"{', '.join(gone)} went with it, which {name} has"
 
 
 def _put_backup_back(site: Site, cause: DeployError) -> str:
@@ -337,10 +367,14 @@ def _apply_again(
 
 
 def _take_back(environment: Environment, names: Sequence[str]) -> Outcome:
-    rows = [
-        row for row in reversed(migration_history.read(environment.database)) if row.name in names
-    ]
+    rows = _taken_back(environment, names)
     return migrate.take_back(environment.database, rows) if rows else Outcome(names, by_other=True)
+
+
+def _taken_back(environment: Environment, names: Sequence[str]) -> list[Applied]:
+    """Return the entries of migrations, the last applied first."""
+    rows = migration_history.read(environment.database)
+    return [row for row in reversed(rows) if row.name in names]
 
 
 def _enter(environment: Environment, names: Names) -> Facts:
@@ -361,9 +395,14 @@ def _restore_entries(environment: Environment, entries: Iterable[Entry]) -> None
     environment.database.transaction(statements)
 
 
-def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
+def _down(
+    environment: Environment, rows: Sequence[Applied], chosen: Sequence[Applied]
+) -> list[Change]:
     if not chosen:
         return []
+    from xswarm_deploy.database import going  # few come this way
+
+    gone = going.of(environment.database, chosen)
     names = [row.name for row in chosen]
     return [
         DOWN.change(
@@ -371,8 +410,14 @@ def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
             before=tuple(row.name for row in rows),
             after=tuple(row.name for row in rows if row.name not in names),
             undo=ApplyAgain(tuple(reversed(names)), {row.name: row.checksum for row in chosen}),
+            irreversible=_told(gone),
         )
     ]
+
+
+def _told(gone: Sequence[str]) -> str:
+    """Return what a person should know of what goes along; empty: nothing does."""
+    return f"it drops {', '.join(gone)}; the backup made before it has them" if gone else ""
 
 
 def _up(group: Group, before: Sequence[str]) -> Change:

@@ -24,10 +24,11 @@ def state(environment: Environment) -> State:
     )
     if not generates_downs(environment.settings) or not found.pending:
         return found
-    from xswarm_deploy.database import downs  # it makes schemas, to take them back
+    from xswarm_deploy.database import downs, schema  # it makes schemas, to take them back
 
     wanted = {item.name for item in found.pending}
-    return found._replace(files=downs.complete(found.files, wanted))
+    there = schema.read(environment.database)
+    return found._replace(files=downs.complete(found.files, wanted, there))
 
 
 def generates_downs(settings: Settings) -> bool:

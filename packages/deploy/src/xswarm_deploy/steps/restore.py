@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from xswarm_deploy.database import backup as backups
-from xswarm_deploy.database import restore, restore_marker, safe_restore, snapshot, staging
+from xswarm_deploy.database import (
+    restore,
+    restore_marker,
+    safe_restore,
+    snapshot,
+    staging,
+    table_restore,
+)
 from xswarm_deploy.database.client import connect
+from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
@@ -77,12 +87,14 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
         to: the URL of another database to restore into; empty: the environment's.
 
     Raises:
-        Refused: there is no such backup, it is damaged, or is not what its manifest says.
+        Refused: there is no such backup, it is damaged, or is not what its manifest says; the table
+            cannot be restored alone; or the other database is the environment's, or none.
     """
     found = backup.chosen(site, name)
     what = f"table {table}" if table else "database"
     doubts = _doubts(site, found, backup.verify(site, found))
-    lost = () if to else tuple(_losses(site, found, table))
+    with _target(site, to) as database:
+        lost = tuple(_losses(site, database, found, table))
     after = Restored(str(found.path.absolute()), table, to, tuple(doubts), lost)
     if to:
         reason = f"what {to} holds is not backed up first"
@@ -110,7 +122,7 @@ def apply(site: Site, change: Change) -> Facts:
     name, table, to = wanted.backup, wanted.table, wanted.to
     outcome = {"restored": name, "before": site.facts.get("backup")}
     if to:
-        with connect(to, site.settings.secret("TURSO_AUTH_TOKEN"), site.d1) as other:
+        with _target(site, to) as other:
             return {**outcome, "rows": _put_back(site, other, name, table)}
     release = str(site.facts["release"])
     if restore_marker.is_made(site.database, release):  # only its reply was lost
@@ -159,11 +171,43 @@ def undo_release(site: Site) -> str:
     return name
 
 
-def _losses(site: Site, found: Backup, table: str) -> list[Loss]:
+def _target(site: Site, to: str) -> AbstractContextManager[Database]:
+    """Return the database that is restored into.
+
+    Raises:
+        Refused: it is the environment's own by another way, which would be replaced without a
+            backup of what it holds; or its file has no folder.
+    """
+    if not to:
+        return nullcontext(site.database)
+    other = connect(to, site.settings.secret("TURSO_AUTH_TOKEN"), site.d1)
+    if _place(other) == _place(site.database):
+        raise Refused(
+            f"--to names the database of {site.settings.environment} itself",
+            "what another database holds is not backed up first, and what this one holds is",
+            "leave --to out",
+        )
+    if isinstance(other, FileDatabase) and not other.path.parent.is_dir():
+        raise Refused(f"There is no folder {other.path.parent}", "", "make it, or name another")
+    return other
+
+
+def _place(database: Database) -> str:
+    """Return where a database is, however its URL says so."""
+    if isinstance(database, FileDatabase):
+        return str(database.path.resolve())
+    return urlsplit(database.url).netloc or database.url
+
+
+def _losses(site: Site, database: Database, found: Backup, table: str) -> list[Loss]:
     with workspace(backup.folder(site)) as work:
         then = backups.unpack(found, work, backup.identities(site), site.progress)
+        if table:
+            table_restore.require_fits(database, then, table)
+        if isinstance(database, FileDatabase) and not database.path.exists():
+            return []
         now = work / "now.db"
-        snapshot.take(site.database, now, site.progress)
+        snapshot.take(database, now, site.progress)
         return losses(now, then, table)
 
 
@@ -174,7 +218,7 @@ def _put_back(
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         if table:
-            return restore.one_table(database, source, table, along, site.progress)
+            return table_restore.one_table(database, source, table, along, site.progress)
         held = restore.whole(
             database, source, work, proven=found.manifest, along=along, progress=site.progress
         )
