@@ -222,6 +222,44 @@ def test_the_code_goes_first_where_it_runs_on_todays_schema(
     assert [change.effect for change in changes] == ["traffic", "schema"]
 
 
+def taken_back(site: Site) -> None:
+    """Take the newer migration back, as ``rollback --migrations`` does."""
+    (change,) = migrate.plan_down(site)
+    migrate.apply(site, change)
+
+
+def test_code_does_not_go_where_its_migrations_were_taken_back(site: Site) -> None:
+    """SQLite would take its new columns for texts: forward again is a migration first."""
+    taken_back(site)
+    newer = target(migrations=["users", "posts"], unversioned={}, pages="today")
+    with pytest.raises(Refused, match="does not run on today's schema") as caught:
+        rollback.plan(site, newer, RollbackRequest(VERSION), reading(site))
+    assert caught.value.why == "it ran on posts, which the database has no longer"
+    assert caught.value.remedy == f"inv migrate, then: inv rollback --version {VERSION}"
+    assert rollback.risks(site, newer, ["users"]) == [
+        "it ran on posts, which the database has no longer"
+    ]
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    assert rollback.plan(site, newer, RollbackRequest(VERSION), reading(site)) == []
+
+
+def test_a_version_may_go_to_any_schema_that_it_ran_on(site: Site, step: FakeStep) -> None:
+    """It was released on the older one, and gone back to on the newer one since."""
+    taken_back(site)
+    put_live(site, step)
+    site.state.history = lambda: records.read(site.database, "local")
+    newer = target(migrations=["users", "posts"])
+    assert rollback.plan(site, newer, RollbackRequest(VERSION), reading(site)) == []
+
+
+def test_a_migration_of_which_there_is_no_file_here_is_a_risk(site: Site) -> None:
+    """Of another Worker on the same database, say: nobody here could apply it."""
+    other = target(migrations=["users", "posts", "elsewhere"])
+    assert rollback.plan(site, other, RollbackRequest(VERSION), reading(site)) == []
+    assert rollback.risks(site, other, ["users", "posts"])[0].startswith("it ran on elsewhere,")
+
+
 def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
     today = fingerprints.of(site.settings.worker_secrets(), site.settings)
     changed, same = sorted(today)[:2]
