@@ -222,6 +222,35 @@ def test_the_code_goes_first_where_it_runs_on_todays_schema(
     assert [change.effect for change in changes] == ["traffic", "schema"]
 
 
+def test_going_back_is_called_by_what_made_the_version(site: Site, step: FakeStep) -> None:
+    """Who reads the list later has to know it again, however often it was gone back to."""
+    with transaction(site, "deploy", "invoices", ("fake",)) as running:
+        running.perform(step)
+        running.site.facts["version"] = VERSION
+    with transaction(site, "rollback", "back to another", ("fake",)) as running:
+        running.perform(step)
+        running.site.facts["version"] = VERSION
+    again, made = records.read(site.database, "local")
+    site.state.history = lambda: [again, made]
+    assert rollback.message(site, again) == f"back to {made.release} (invoices)"
+    assert rollback.message(site, target()) == f"back to {made.release} (invoices)"
+
+
+def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
+    """drizzle marks no file as incompatible, and SQLite takes the old name for a text."""
+    rename = "-- migrate:up\nALTER TABLE users RENAME id TO number;\n-- migrate:down\n"
+    back = "ALTER TABLE users RENAME number TO id;\n"
+    site.settings.path("migrations/zebra.sql").write_text(rename + back)
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    older = target(migrations=["users", "posts"], unversioned={}, pages="today")
+    assert rollback.risks(site, older, applied.names(site)) == [
+        "zebra renames users.id to number: its code may still use that"
+    ]
+    newer = target(migrations=["users", "posts", "zebra"], unversioned={}, pages="today")
+    assert rollback.risks(site, newer, applied.names(site)) == []
+
+
 def taken_back(site: Site) -> None:
     """Take the newer migration back, as ``rollback --migrations`` does."""
     (change,) = migrate.plan_down(site)

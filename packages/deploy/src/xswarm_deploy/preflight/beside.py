@@ -138,6 +138,12 @@ def _objects(site: Site, content: Mapping[str, Any]) -> Seen | str:
     return Seen("warn", told, "release it alone, with no other change")
 
 
+def _part(site: Site) -> str:
+    """Return what chooses the environment's part of wrangler's file, on wrangler's line."""
+    part = site.settings.project.worker.environment
+    return f" --env {part}" if part else ""
+
+
 def _d1_migrations(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     """Look for files that wrangler has not applied to a database that the Worker is bound to."""
     found = {
@@ -149,5 +155,5 @@ def _d1_migrations(site: Site, _content: Mapping[str, Any]) -> Seen | str:
         return f"applied: {', '.join(found)}" if found else "none of wrangler's"
     told = "; ".join(f"{one} has not had {', '.join(names)}" for one, names in lacking.items())
     first = next(iter(lacking))
-    remedy = f"npx wrangler d1 migrations apply {first} --remote"
+    remedy = f"npx wrangler d1 migrations apply {first}{_part(site)} --remote"
     return Seen("warn", told, f"{remedy}; or let releases do it: TURSO_DATABASE_URL=d1:{first}")

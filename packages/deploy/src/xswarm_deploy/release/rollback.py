@@ -159,7 +159,7 @@ def described(site: Site, record: Record, listed: Sequence[str], now: Sequence[s
     safe = "⚠ " + "; ".join(found) if found else "safe"
     return (
         f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
-        f"  ({count} migrations, {safe})"
+        f"  ({count} migration{'' if count == 1 else 's'}, {safe})"
     )
 
 
@@ -173,6 +173,8 @@ def risks(site: Site, target: Record, now: Sequence[str]) -> list[str]:
     """
     clashing = _clashing(site, target, now)
     found = [f"{name} is marked `-- compatible: no`" for name in clashing]
+    if gone := applied.removing(site, target.facts.get("migrations", now), now):
+        found.append(f"{'; '.join(gone)}: its code may still use that")
     if lacking := _lacking(site, target, now):
         found.append(f"it ran on {', '.join(lacking)}, which the database has no longer")
     rotated = rotated_since(site, target)
@@ -248,6 +250,16 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
             f"{name} names several versions", ", ".join(sorted(versions)), "inv deploy.list"
         )
     return meant[0] if meant else _unrecorded(site, name)
+
+
+def message(site: Site, target: Record) -> str:
+    """Return the words for going back: the release that made the version, and what it was."""
+    made = [
+        r for r in _good(site.history()) if r.version == target.version and r.kind != "rollback"
+    ]
+    first = made[-1] if made else target
+    said = f" ({first.message})" if first.message else ""
+    return f"back to {first.release or first.version}{said}"
 
 
 def show(out: Console, site: Site, wish: RollbackRequest) -> None:
