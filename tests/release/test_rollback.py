@@ -249,6 +249,10 @@ def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
     ]
     newer = target(migrations=["users", "posts", "zebra"], unversioned={}, pages="today")
     assert rollback.risks(site, newer, applied.names(site)) == []
+    gone_to = newer._replace(kind="rollback", status=records.SUCCEEDED)
+    made = older._replace(kind="deploy", status=records.SUCCEEDED)
+    site.state.history = lambda: [gone_to, made]  # its code is as old, whatever schema it was on
+    assert rollback.risks(site, gone_to, applied.names(site)) != []
 
 
 def taken_back(site: Site) -> None:

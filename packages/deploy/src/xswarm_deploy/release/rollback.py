@@ -173,7 +173,8 @@ def risks(site: Site, target: Record, now: Sequence[str]) -> list[str]:
     """
     clashing = _clashing(site, target, now)
     found = [f"{name} is marked `-- compatible: no`" for name in clashing]
-    if gone := applied.removing(site, target.facts.get("migrations", now), now):
+    written_for = _maker(site, target).facts.get("migrations", now)
+    if gone := applied.removing(site, written_for, now):
         found.append(f"{'; '.join(gone)}: its code may still use that")
     if lacking := _lacking(site, target, now):
         found.append(f"it ran on {', '.join(lacking)}, which the database has no longer")
@@ -254,12 +255,18 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
 
 def message(site: Site, target: Record) -> str:
     """Return the words for going back: the release that made the version, and what it was."""
-    made = [
-        r for r in _good(site.history()) if r.version == target.version and r.kind != "rollback"
-    ]
-    first = made[-1] if made else target
+    first = _maker(site, target)
     said = f" ({first.message})" if first.message else ""
     return f"back to {first.release or first.version}{said}"
+
+
+def _maker(site: Site, target: Record) -> Record:
+    """Return the release that made a version, for whose schema its code was written.
+
+    Those that went back to it may have left a newer schema, which proves nothing.
+    """
+    made = [r for r in _good(site.history()) if r.version == target.version]
+    return next((r for r in reversed(made) if r.kind != "rollback"), target)
 
 
 def show(out: Console, site: Site, wish: RollbackRequest) -> None:
