@@ -26,7 +26,7 @@ from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import junit
 from xswarm_deploy.model.report import Finding, Report
-from xswarm_deploy.preflight import check, domains
+from xswarm_deploy.preflight import beside, check, domains
 from xswarm_deploy.services.errors import (
     Forbidden,
     RateLimited,
@@ -159,6 +159,19 @@ def test_wranglers_own_command_names_the_part_of_its_file(place: Place) -> None:
     report = check.run(place.site({"worker": worker}), only=["D1 migrations"])
     (finding,) = report.findings
     assert "d1 migrations apply DB --env production --remote" in finding.remedy
+
+
+def test_a_secret_without_a_value_is_asked_for_by_the_name_that_the_file_has(place: Place) -> None:
+    """Stripe's stands there as STRIPE_SECRET_KEY_TEST."""
+    place.environment = "staging"
+    place.configure(secrets={"required": ["OTHER_KEY"]})
+    worker = {"config": "worker/wrangler.jsonc", "secrets": "STRIPE_SECRET_KEY,MAPS_KEY"}
+    site = place.site({"worker": worker})
+    (finding,) = check.run(site, only=["required secrets"]).findings
+    assert finding.evidence == "required, without a value: OTHER_KEY, MAPS_KEY"
+    assert finding.remedy.endswith(", and OTHER_KEY under deploy.worker.secrets")
+    entered = beside._entered(site, ["MAPS_KEY", "STRIPE_SECRET_KEY"])
+    assert entered.startswith("put MAPS_KEY, STRIPE_SECRET_KEY_TEST into ")
 
 
 def test_a_misspelt_name_is_refused(place: Place) -> None:

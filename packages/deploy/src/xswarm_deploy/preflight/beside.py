@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import d1
@@ -11,7 +11,8 @@ from xswarm_deploy.model.record import noted
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings import dev_vars
-from xswarm_deploy.settings.variables import LOCAL
+from xswarm_deploy.settings.settings import sent
+from xswarm_deploy.settings.variables import BY_NAME, LOCAL
 from xswarm_deploy.steps import compared, durable_objects, traffic, worker
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import target
@@ -104,8 +105,7 @@ def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
         if set(missing) <= _empty_here(site):
             told = f"empty in .dev.vars: {names}; the Worker on the twin has none of that name"
             return Seen("warn", told, "fill it in there, as far as the Worker needs it here")
-        remedy = f"put {names} into {_places(site)}, its name under deploy.worker.secrets"
-        return Seen("fail", f"required, without a value: {names}", remedy)
+        return Seen("fail", f"required, without a value: {names}", _entered(site, missing))
     return f"{len(required)} required, all there" if required else "none"
 
 
@@ -116,6 +116,17 @@ def _empty_here(site: Site) -> set[str]:
     worker = site.settings.project.worker
     there = dev_vars.read(site.settings.path(worker.config).parent, worker.environment)
     return {name for name, value in there.items() if not value.strip()}
+
+
+def _entered(site: Site, missing: Sequence[str]) -> str:
+    """Return where values are written, by the names that the file has for them."""
+    environment = site.settings.environment
+    known = {} if environment == LOCAL else BY_NAME
+    named = [known[n].file_name(environment) if n in known else n for n in missing]
+    told = f"put {', '.join(named)} into {_places(site)}"
+    declared = {variable.name for variable in sent(site.settings.project)}
+    left = [name for name in missing if name not in declared]
+    return f"{told}, and {', '.join(left)} under deploy.worker.secrets" if left else told
 
 
 def _places(site: Site) -> str:
