@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import d1
 from xswarm_deploy.database import d1_pending
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 KEEP: Final = (
     'what is to stay: write it into wrangler\'s file, or "keep_vars": true for all variables'
+)
+_OTHERS: Final = (
+    "SELECT DISTINCT worker FROM _releases WHERE environment = ? AND worker NOT IN ('', ?)"
+    " AND status = 'succeeded' ORDER BY worker"
 )
 REGISTER: Final = "choose one: Cloudflare, Workers & Pages, Account details, Subdomain"
 
@@ -52,7 +58,7 @@ def _live(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     """
     live = traffic.live_split(site)
     if not live:
-        return "none yet"
+        return _first(site)
     leaving = traffic.to_leave(site, live, traffic.deployable(site))
     if noted(site.history(), leaving):
         return f"{leaving[:8]}, made by a release"
@@ -61,6 +67,28 @@ def _live(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     if not changed:
         return f"{told}; its bindings stay"
     return Seen("warn", f"{told}; of its bindings {changed}", KEEP)
+
+
+def _first(site: Site) -> Seen | str:
+    """Look whether the Worker is one that had another name: the old one would go on beside it."""
+    others = [name for name in _released(site) if site.cloudflare.worker_exists(name)]
+    if not others:
+        return "none yet"
+    named = ", ".join(others)
+    return Seen(
+        "warn",
+        f"none yet; the releases of this database are of {named}, which stays live beside it",
+        f"where {site.worker} is its new name: npx wrangler delete --name {others[0]} after the"
+        " release (environments, another name); else correct deploy.worker.name in invoke.yaml",
+    )
+
+
+def _released(site: Site) -> list[str]:
+    """Return the other Workers of which the database holds releases of this environment."""
+    with suppress(DeployError):  # there is no ledger yet, or the database has a line of its own
+        rows = site.database.query(_OTHERS, (site.settings.environment, site.worker))
+        return [row.text("worker") for row in rows]
+    return []
 
 
 def _settings(site: Site, _content: Mapping[str, Any]) -> str:
