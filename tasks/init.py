@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,7 @@ def _tell(console: Console, found: Found) -> None:
         ("build", found.build),
         ("packages", found.manager if found.package else ""),
         ("secrets", ", ".join(found.secrets)),
+        ("variables", ", ".join(found.variables)),
         ("D1", ", ".join(one.binding for one in found.d1)),
         ("branch", found.branch),
         ("pipeline", found.hosting),
@@ -160,16 +162,28 @@ def _release(console: Console, answered: Answers) -> None:
     code = trial.run(root, "deploy.local", "--message", "first")
     if code:
         raise Exit(code=code)
-    routes = trial.answers(root, answered.found.routes)
+    asked = trial.answers(root, answered.found.routes)
+    routes = {path: status for path, status in asked.items() if status < trial.BROKEN}
+    _tell_broken(console, asked.keys() - routes.keys())
     if not routes:
         return
-    root_too = replace(answered, routes={**trial.answers(root, ["/"]), **routes})
+    home = {path: s for path, s in trial.answers(root, ["/"]).items() if s < trial.BROKEN}
+    root_too = replace(answered, routes={**home, **routes})
     _save([FileChange(root / invoke_file.NAME, invoke_file.text(root_too))])
     told = ", ".join(f"{path} {status}" for path, status in root_too.routes.items())
     console.line(f"✓ verified from now on, as they answered: {told}", "green")
     code = trial.run(root, "verify")
     if code:
         raise Exit(code=int(ExitCode.CHECK_FAILED))
+
+
+def _tell_broken(console: Console, paths: Collection[str]) -> None:
+    """Name the routes that do not work on the twin: nobody would verify them, and never know."""
+    if paths:
+        logs = typed("inv sandbox.logs")
+        console.warn(
+            f"answered with an error, so not verified: {', '.join(sorted(paths))} ({logs})"
+        )
 
 
 def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, code, sql, tree
-from xswarm_deploy.adoption.answers import Flags
+from xswarm_deploy.adoption import answers, code, hints, invoke_file, sql, tree
+from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.found import Found, look
 from xswarm_deploy.errors import Refused
 
@@ -125,6 +126,31 @@ def test_secrets_are_named_by_dev_vars_and_by_the_configuration(tmp_path: Path) 
     )
     file(tmp_path, ".dev.vars.example", "OTHER_KEY=\napiKey=\n")
     assert found_in(tmp_path).secrets == ("MAPS", "apiKey", "OTHER_KEY")
+
+
+def test_a_name_that_the_tool_has_too_is_no_secret_and_is_not_left_out(tmp_path: Path) -> None:
+    """A Worker that speaks to libSQL reads the address; without it each of its queries fails."""
+    names = "TURSO_DATABASE_URL=a\nTURSO_AUTH_TOKEN=b\nCLOUDFLARE_API_TOKEN=c\nS3_ACCESS_KEY_ID=d\n"
+    file(tmp_path, ".dev.vars", names)
+    file(tmp_path, "src/index.ts", "export const url = (env) => env.CLOUDFLARE_API_TOKEN;")
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    found = found_in(tmp_path)
+    assert (found.secrets, found.variables) == (("TURSO_AUTH_TOKEN",), ("TURSO_DATABASE_URL",))
+    assert found.withheld == ("CLOUDFLARE_API_TOKEN",)
+    given = Answers(found, "shop")
+    assert any("CLOUDFLARE_API_TOKEN" in hint for hint in hints.hints(given))
+    worker = invoke_file.deploy(given)["worker"]
+    assert worker["variables"] == ["TURSO_DATABASE_URL"]
+    of_d1 = invoke_file.deploy(replace(given, database="d1:shop-releases"))["worker"]
+    assert "variables" not in of_d1
+
+
+def test_a_variable_that_an_environment_writes_is_left_to_it(tmp_path: Path) -> None:
+    """In both places it would be refused by the check."""
+    own = {"production": {"vars": {"TURSO_DATABASE_URL": "libsql://a.turso.io"}}}
+    file(tmp_path, ".dev.vars", "TURSO_DATABASE_URL=a\n")
+    file(tmp_path, "wrangler.jsonc", wrangler(env=own))
+    assert "variables" not in invoke_file.deploy(Answers(found_in(tmp_path), "shop"))["worker"]
 
 
 @pytest.mark.parametrize(

@@ -315,13 +315,17 @@ def test_routes_that_answered_are_verified_from_then_on(team: Repository) -> Non
     before = invoke.read_text()
     invoke.unlink()
     file(team.root, ".dev.vars", "API_KEY=canary-of-dev-vars\n")
+    source, logout = team.root / "src/index.ts", 'if (url.pathname === "/logout")'
+    broken = f'if (url.pathname === "/api/list") throw new Error("no database");\n\t\t{logout}'
     try:
-        said = team.xswarm("init", "--yes")
+        with edited(source, logout, broken):
+            said = team.xswarm("init", "--yes")
         below = yaml.safe_load(invoke.read_text())["deploy"]
     finally:
         invoke.write_text(before)
         file(team.root, ".dev.vars", "")
     assert "✓ verified from now on" in said
+    assert "answered with an error, so not verified: /api/list (xswarm sandbox.logs)" in said
     assert below["verify"]["routes"] == [
         {"path": "/"},
         {"path": "/api/hello"},

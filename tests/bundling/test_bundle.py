@@ -151,6 +151,21 @@ def test_wranglers_own_words_are_given_without_their_colours(scratch: Settings) 
     with pytest.raises(Refused, match="does not accept the Worker") as caught:
         bundle.bundle(scratch)
     assert caught.value.why == "X [ERROR] it is broken"
+    assert caught.value.remedy.endswith("versions upload --dry-run --config wrangler.json")
+
+
+def test_the_remedy_looks_at_the_environment_that_failed(
+    scratch: Settings, settings: Callable[..., Settings]
+) -> None:
+    """Without --env wrangler judges the top level, which may be good."""
+    (scratch.root / "worker/fail").touch()
+    (scratch.root / "worker/wrangler.json").write_text(
+        json.dumps({"name": "shop", "main": "index.js", "env": {"production": {}}})
+    )
+    worker = {"config": "worker/wrangler.json", "name": "chosen", "environment": "production"}
+    with pytest.raises(Refused) as caught:
+        bundle.bundle(settings({"worker": worker}))
+    assert caught.value.remedy.endswith("--config wrangler.json --env production")
 
 
 def test_a_traceback_of_pip_is_told_by_what_it_says() -> None:

@@ -1093,6 +1093,16 @@ def _cloudflare_cases() -> list[Case]:
             part("cloudflare", reached=["0123"]),
         ),
         Case("live version", "none", "pass", "none yet", part("cloudflare", splits=[])),
+        Case(
+            "live version",
+            "none, and releases were of another name",
+            "warn",
+            "the releases of this database are of shop, which stays live",
+            both(
+                part("cloudflare", splits=[], worker_exists=lambda name: name == "shop"),
+                _noted(1, "shop"),
+            ),
+        ),
         Case("live version", "by wrangler, as the file says", "pass", "bindings stay", _live()),
         Case(
             "live version",
@@ -1868,7 +1878,7 @@ def _backed_up(hours: float) -> Arrange:
     return lambda place: backed_up(place.site(), hours)
 
 
-def _noted(days: int) -> Arrange:
+def _noted(days: int, worker: str = "") -> Arrange:
     """Let a release, so many days ago, have sent the secrets that are sent now, but for one."""
 
     def arrange(place: Place) -> None:
@@ -1877,7 +1887,8 @@ def _noted(days: int) -> Arrange:
         sent = fingerprints.of(known.settings.worker_secrets(), known.settings)
         facts = json.dumps({"secrets": {**sent, "ANTHROPIC_API_KEY": "another"}})
         records.prepare(known.database)
-        values = ("r", "local", "deploy", "succeeded", then, then, "a", "", "v", facts, "", "", "")
+        told = ("r", "local", "deploy", "succeeded", then, then, "a", "", "v", facts, "", "")
+        values = (*told, worker)
         marks = ", ".join("?" * len(values))
         known.database.execute(f"INSERT INTO _releases VALUES ({marks})", values)
 

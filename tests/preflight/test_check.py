@@ -22,10 +22,11 @@ from tests.steps.place import Failing, Place, backed_up, failed
 from tests.steps.provider_fakes import SoundCloudflare
 from xswarm_deploy import permissions
 from xswarm_deploy.bundling import jsonc
+from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import junit
 from xswarm_deploy.model.report import Finding, Report
-from xswarm_deploy.preflight import check, domains
+from xswarm_deploy.preflight import beside, check, domains
 from xswarm_deploy.services.errors import (
     Forbidden,
     RateLimited,
@@ -146,6 +147,31 @@ def test_only_and_skip(place: Place) -> None:
     assert {finding.group for finding in only.findings} == {"providers", "machine"}
     skipped = check.run(site, only=["providers"], skip=["Slack", "openai"])
     assert not {"Slack", "OpenAI"} & {finding.name for finding in skipped.findings}
+
+
+def test_wranglers_own_command_names_the_part_of_its_file(place: Place) -> None:
+    """A binding of env.production is none of the top level."""
+    place.write("worker/migrations/0001_users.sql", "CREATE TABLE users (id TEXT);")
+    databases = [{"binding": "DB", "database_id": "4567"}]
+    place.configure(env={"production": {"d1_databases": databases}})
+    place.patch.setattr(d1_pending, "pending", lambda *_: ["0001_users.sql"])
+    worker = {"config": "worker/wrangler.jsonc", "environment": "production"}
+    report = check.run(place.site({"worker": worker}), only=["D1 migrations"])
+    (finding,) = report.findings
+    assert "d1 migrations apply DB --env production --remote" in finding.remedy
+
+
+def test_a_secret_without_a_value_is_asked_for_by_the_name_that_the_file_has(place: Place) -> None:
+    """Stripe's stands there as STRIPE_SECRET_KEY_TEST."""
+    place.environment = "staging"
+    place.configure(secrets={"required": ["OTHER_KEY"]})
+    worker = {"config": "worker/wrangler.jsonc", "secrets": "STRIPE_SECRET_KEY,MAPS_KEY"}
+    site = place.site({"worker": worker})
+    (finding,) = check.run(site, only=["required secrets"]).findings
+    assert finding.evidence == "required, without a value: OTHER_KEY, MAPS_KEY"
+    assert finding.remedy.endswith(", and OTHER_KEY under deploy.worker.secrets")
+    entered = beside._entered(site, ["MAPS_KEY", "STRIPE_SECRET_KEY"])
+    assert entered.startswith("put MAPS_KEY, STRIPE_SECRET_KEY_TEST into ")
 
 
 def test_a_misspelt_name_is_refused(place: Place) -> None:

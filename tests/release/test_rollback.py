@@ -225,6 +225,77 @@ def test_the_code_goes_first_where_it_runs_on_todays_schema(
     assert [change.step for change in changes] == ["worker", "backup", "migrate"]
 
 
+def test_going_back_is_called_by_what_made_the_version(site: Site, step: FakeStep) -> None:
+    """Who reads the list later has to know it again, however often it was gone back to."""
+    with transaction(site, "deploy", "invoices", ("fake",)) as running:
+        running.perform(step)
+        running.site.facts["version"] = VERSION
+    with transaction(site, "rollback", "back to another", ("fake",)) as running:
+        running.perform(step)
+        running.site.facts["version"] = VERSION
+    again, made = records.read(site.database, "local")
+    site.state.history = lambda: [again, made]
+    assert rollback.message(site, again) == f"back to {made.release} (invoices)"
+    assert rollback.message(site, target()) == f"back to {made.release} (invoices)"
+
+
+def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
+    """drizzle marks no file as incompatible, and SQLite takes the old name for a text."""
+    rename = "-- migrate:up\nALTER TABLE users RENAME id TO number;\n-- migrate:down\n"
+    back = "ALTER TABLE users RENAME number TO id;\n"
+    site.settings.path("migrations/zebra.sql").write_text(rename + back)
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    older = target(migrations=["users", "posts"], unversioned={}, pages="today")
+    assert rollback.risks(site, older, applied.names(site)) == [
+        "zebra renames users.id to number: its code may still use that"
+    ]
+    newer = target(migrations=["users", "posts", "zebra"], unversioned={}, pages="today")
+    assert rollback.risks(site, newer, applied.names(site)) == []
+    gone_to = newer._replace(kind="rollback", status=records.SUCCEEDED)
+    made = older._replace(kind="deploy", status=records.SUCCEEDED)
+    site.state.history = lambda: [gone_to, made]  # its code is as old, whatever schema it was on
+    assert rollback.risks(site, gone_to, applied.names(site)) != []
+
+
+def taken_back(site: Site) -> None:
+    """Take the newer migration back, as ``rollback --migrations`` does."""
+    (change,) = migrate.plan_down(site)
+    migrate.apply(site, change)
+
+
+def test_code_does_not_go_where_its_migrations_were_taken_back(site: Site) -> None:
+    """SQLite would take its new columns for texts: forward again is a migration first."""
+    taken_back(site)
+    newer = target(migrations=["users", "posts"], unversioned={}, pages="today")
+    with pytest.raises(Refused, match="does not run on today's schema") as caught:
+        rollback.plan(site, newer, RollbackRequest(VERSION), reading(site))
+    assert caught.value.why == "it ran on posts, which the database has no longer"
+    assert caught.value.remedy == f"inv migrate, then: inv rollback --version {VERSION}"
+    assert rollback.risks(site, newer, ["users"]) == [
+        "it ran on posts, which the database has no longer"
+    ]
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    assert rollback.plan(site, newer, RollbackRequest(VERSION), reading(site)) == []
+
+
+def test_a_version_may_go_to_any_schema_that_it_ran_on(site: Site, step: FakeStep) -> None:
+    """It was released on the older one, and gone back to on the newer one since."""
+    taken_back(site)
+    put_live(site, step)
+    site.state.history = lambda: records.read(site.database, "local")
+    newer = target(migrations=["users", "posts"])
+    assert rollback.plan(site, newer, RollbackRequest(VERSION), reading(site)) == []
+
+
+def test_a_migration_of_which_there_is_no_file_here_is_a_risk(site: Site) -> None:
+    """Of another Worker on the same database, say: nobody here could apply it."""
+    other = target(migrations=["users", "posts", "elsewhere"])
+    assert rollback.plan(site, other, RollbackRequest(VERSION), reading(site)) == []
+    assert rollback.risks(site, other, ["users", "posts"])[0].startswith("it ran on elsewhere,")
+
+
 def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
     today = fingerprints.of(site.settings.worker_secrets(), site.settings)
     changed, same = sorted(today)[:2]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.project import using_everything
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.settings import examples
-from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load
+from xswarm_deploy.settings import examples, project
+from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load, used
 from xswarm_deploy.settings.variables import BY_NAME
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import target
@@ -281,6 +281,15 @@ def test_a_key_of_a_service_that_only_the_worker_asks_is_its_own(
     found = load("staging", {"worker": {"name": "shop", "secrets": names}}, tmp_path, {})
     assert found.own_secrets() == {"OPENAI_API_KEY"}
     assert problem_names(found) == {}
+
+
+def test_of_a_secret_that_no_release_makes_the_example_does_not_say_so() -> None:
+    """Of Stripe's signing secret it would say that the release makes it: only with uses: stripe."""
+    name = "STRIPE_WEBHOOK_SECRET"
+    alone = project.read({"worker": {"name": "shop", "secrets": [name]}})
+    managed = project.read({"worker": {"name": "shop", "secrets": [name]}, "uses": "stripe"})
+    comments = [next(v.comment for v in used(each) if v.name == name) for each in (alone, managed)]
+    assert ["the release makes both" in comment for comment in comments] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["apiKey", "api-key", "_x", "a.b", "MAPS_KEY"])

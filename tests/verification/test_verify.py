@@ -480,7 +480,9 @@ def test_the_gate_names_what_failed(at: Callable[..., Site]) -> None:
     with pytest.raises(CheckFailed) as caught:
         verify.gate(site, verify.dark(site, "v1"))
     assert "GET /gone: 404" in caught.value.why
-    assert "no user met it" in caught.value.remedy
+    assert caught.value.remedy.startswith("fix it, then: inv deploy.local; no user met it")
+    (failure,) = verify.run(site, verify.live(site)).failures
+    assert failure.remedy == "look at the Worker's log: inv logs --since 10m"
     assert "inv logs --since 10m --errors --version v1" in caught.value.remedy
 
 

@@ -42,6 +42,8 @@ class Found:
         d1: the D1 databases that the Worker is bound to.
         migrations: the folders of them.
         secrets: names that ``.dev.vars`` or ``secrets.required`` has.
+        variables: the same of plain variables that this tool has, too, such as TURSO_DATABASE_URL.
+        withheld: the same of what this tool keeps to itself, and the code reads.
         parts: services whose SDK it depends on.
         routes: paths that its code answers to.
         missing: packages that are named and not installed.
@@ -60,6 +62,8 @@ class Found:
     d1: tuple[databases.D1, ...] = ()
     migrations: tuple[sql.Folder, ...] = ()
     secrets: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -115,6 +119,7 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     package = node_packages.read(home)
     manager = node_packages.manager(home, top)
     d1 = databases.bound(config, content)
+    read = _sent(_named(config.parent, home, content))
     return Found(
         top=top,
         folder=folder,
@@ -128,7 +133,9 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         build=_build(config, content, home, top, manager),
         d1=d1,
         migrations=tuple(sql.folders(folder, {one.folder for one in d1})),
-        secrets=_secrets(config.parent, home, content),
+        secrets=tuple(read[Sent.WORKER_SECRET]),
+        variables=tuple(read[Sent.WORKER_VARIABLE]),
+        withheld=tuple(sources.bindings_read(home, read[Sent.HERE])),
         parts=javascript.parts(package),
         routes=tuple(code.routes(home)[: code.MOST]),
         missing=(
@@ -161,8 +168,8 @@ def _hosting(top: Path) -> str:
     return GITHUB if GITHUB in address or (top / ".github").is_dir() else ""
 
 
-def _secrets(folder: Path, home: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of secrets, but those that the file has as plain variables, or are ours.
+def _named(folder: Path, home: Path, content: Mapping[str, Any]) -> list[str]:
+    """Return the names of what the Worker reads, but those that the file has as plain variables.
 
     A ``.env`` has names for other programs, too: of those only what the Worker's code reads.
     """
@@ -176,8 +183,17 @@ def _secrets(folder: Path, home: Path, content: Mapping[str, Any]) -> tuple[str,
         named += sources.bindings_read(home, known)
         named += javascript.configured(node_packages.read(home), known)
     plain = content.get("vars") or {}
-    kept = dict.fromkeys(str(name) for name in named if name not in plain)
-    return tuple(name for name in kept if not (_is_ours(name) or name in _OF_DEVELOPMENT))
+    return list(dict.fromkeys(str(name) for name in named if name not in plain))
+
+
+def _sent(named: Iterable[str]) -> Mapping[Sent, list[str]]:
+    """Return which of these names reach a Worker as what; nobody's but its own are secrets."""
+    found: dict[Sent, list[str]] = {kind: [] for kind in Sent}
+    for name in named:
+        if name not in _OF_DEVELOPMENT:
+            known = BY_NAME.get(name)
+            found[known.sent if known else Sent.WORKER_SECRET].append(name)
+    return found
 
 
 def _names(files: Iterable[Path]) -> Iterator[str]:
@@ -185,8 +201,3 @@ def _names(files: Iterable[Path]) -> Iterator[str]:
         if file.is_file():
             with suppress(Refused):  # another program's
                 yield from dev_vars.parsed(file)
-
-
-def _is_ours(name: str) -> bool:
-    known = BY_NAME.get(name)
-    return known is not None and known.sent is not Sent.WORKER_SECRET

@@ -45,6 +45,7 @@ def hints(answers: Answers) -> list[str]:
     told = [f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so"]
     return [
         *(told if unused else []),
+        *_of_the_code(answers),
         *_of_the_address(answers),
         *_of_the_database(answers),
         *_of_the_others(answers),
@@ -52,6 +53,14 @@ def hints(answers: Answers) -> list[str]:
         *_of_deployments(answers),
         *_of_pages(answers),
     ]
+
+
+def _of_the_code(answers: Answers) -> Iterator[str]:
+    for name in answers.found.withheld:
+        yield (
+            f"the code reads {name}, which is this tool's own and never reaches a Worker: what"
+            " wrangler secret put has set stays; elsewhere give the Worker's another name"
+        )
 
 
 def _of_the_address(answers: Answers) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 from xswarm_deploy import texts
+from xswarm_deploy.adoption import databases
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.settings import project, settings
@@ -39,6 +40,7 @@ def deploy(answers: Answers) -> dict[str, Any]:
         "config": Path(relative(found.config, found.folder)).as_posix(),
         "build": found.build,
         "secrets": list(found.secrets),
+        "variables": _variables(answers),
     }
     migrations = answers.migrations
     block: dict[str, Any] = _without_blanks(
@@ -60,6 +62,18 @@ def deploy(answers: Answers) -> dict[str, Any]:
         }
     )
     return block
+
+
+def _variables(answers: Answers) -> list[str]:
+    """Return the plain variables that the Worker reads, but those that an environment writes.
+
+    The address of the releases' own database is the Worker's only where both have the same.
+    """
+    parts = [part for part in answers.found.environments.values() if isinstance(part, Mapping)]
+    left = {name for part in parts for name in part.get("vars") or ()}
+    if answers.database != databases.TURSO:
+        left.add(settings.DATABASE)
+    return [name for name in answers.found.variables if name not in left]
 
 
 def ended(text: str) -> str:

@@ -14,7 +14,8 @@ from xswarm_deploy.settings import dotenv, settings
 _SECONDS: Final = 10.0  # for one answer
 _LEFT_OUT: Final = (404, 429)
 """Answers that say nothing of a route: there is none at this path, or too much was asked."""
-_BROKEN: Final = 500
+BROKEN: Final = 500
+"""From this status on a route does not work, at least on the twin."""
 
 POSSIBLE: Final = sys.platform != "win32"
 """Whether the twin runs on this system."""
@@ -41,7 +42,7 @@ def answers(root: Path, paths: Iterable[str]) -> dict[str, int]:
             reply = requests.get(f"{address}{path}", timeout=_SECONDS, allow_redirects=False)
         except requests.RequestException:
             continue
-        if reply.status_code < _BROKEN and reply.status_code not in _LEFT_OUT:
+        if reply.status_code not in _LEFT_OUT:
             found[path] = reply.status_code
     return found
 

@@ -243,6 +243,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     ended = run(command, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
         named = "" if built else f" --config {config if made else config.name}"
+        named += f" --env {worker.environment}" if worker.environment and not made else ""
         raise Refused(
             "wrangler does not accept the Worker",
             _verdict(ended.stdout, ended.stderr),

@@ -21,6 +21,9 @@ from xswarm_deploy.database.timing import ROWS_A_SECOND
 ADVICE: Final = frozenset({"foreign-key-without-index", "no-way-back"})
 """The rules that are advice: nothing fails, and no row goes."""
 
+INCOMPATIBLE: Final = frozenset({"drops-table", "renames-table", "drops-column", "renames-column"})
+"""The rules that find what the code of before may still use."""
+
 _SEQUENCES: Final = "sqlite_sequence"
 _EXPAND: Final = (
     "expand, migrate, contract: add the new beside the old, release the code that uses it, and"
@@ -73,9 +76,22 @@ def lint(
     return found
 
 
+def removals(files: Sequence[Migration]) -> dict[str, list[str]]:
+    """Return what applied files took away that the code of before may use, by their names.
+
+    Args:
+        files: all of them, in the order they ran.
+    """
+    with SchemaCopy([]) as copy:
+        found = {file.name: _File(copy, file, {}).findings() for file in files}
+    return {
+        name: [each.what.partition(":")[0] for each in listed if each.rule in INCOMPATIBLE]
+        for name, listed in found.items()
+    }
+
+
 def _counts(file: Migration, finding: Finding) -> bool:
-    compatible = {"drops-table", "renames-table", "drops-column", "renames-column"}
-    said = not file.compatible and finding.rule in compatible
+    said = not file.compatible and finding.rule in INCOMPATIBLE
     return not said and finding.rule not in file.accepts
 
 

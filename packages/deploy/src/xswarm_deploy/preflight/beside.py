@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import d1
 from xswarm_deploy.database import d1_pending
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings import dev_vars
-from xswarm_deploy.settings.variables import LOCAL
+from xswarm_deploy.settings.settings import sent
+from xswarm_deploy.settings.variables import BY_NAME, LOCAL
 from xswarm_deploy.steps import compared, durable_objects, traffic, worker
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import target
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 KEEP: Final = (
     'what is to stay: write it into wrangler\'s file, or "keep_vars": true for all variables'
+)
+_OTHERS: Final = (
+    "SELECT DISTINCT worker FROM _releases WHERE environment = ? AND worker NOT IN ('', ?)"
+    " AND status = 'succeeded' ORDER BY worker"
 )
 REGISTER: Final = "choose one: Cloudflare, Workers & Pages, Account details, Subdomain"
 
@@ -51,7 +58,7 @@ def _live(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     """
     live = traffic.live_split(site)
     if not live:
-        return "none yet"
+        return _first(site)
     leaving = traffic.to_leave(site, live, traffic.deployable(site))
     if noted(site.history(), leaving):
         return f"{leaving[:8]}, made by a release"
@@ -60,6 +67,28 @@ def _live(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     if not changed:
         return f"{told}; its bindings stay"
     return Seen("warn", f"{told}; of its bindings {changed}", KEEP)
+
+
+def _first(site: Site) -> Seen | str:
+    """Look whether the Worker is one that had another name: the old one would go on beside it."""
+    others = [name for name in _released(site) if site.cloudflare.worker_exists(name)]
+    if not others:
+        return "none yet"
+    named = ", ".join(others)
+    return Seen(
+        "warn",
+        f"none yet; the releases of this database are of {named}, which stays live beside it",
+        f"where {site.worker} is its new name: npx wrangler delete --name {others[0]} after the"
+        " release (environments, another name); else correct deploy.worker.name in invoke.yaml",
+    )
+
+
+def _released(site: Site) -> list[str]:
+    """Return the other Workers of which the database holds releases of this environment."""
+    with suppress(DeployError):  # there is no ledger yet, or the database has a line of its own
+        rows = site.database.query(_OTHERS, (site.settings.environment, site.worker))
+        return [row.text("worker") for row in rows]
+    return []
 
 
 def _settings(site: Site, _content: Mapping[str, Any]) -> str:
@@ -104,8 +133,7 @@ def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
         if set(missing) <= _empty_here(site):
             told = f"empty in .dev.vars: {names}; the Worker on the twin has none of that name"
             return Seen("warn", told, "fill it in there, as far as the Worker needs it here")
-        remedy = f"put {names} into {_places(site)}, its name under deploy.worker.secrets"
-        return Seen("fail", f"required, without a value: {names}", remedy)
+        return Seen("fail", f"required, without a value: {names}", _entered(site, missing))
     return f"{len(required)} required, all there" if required else "none"
 
 
@@ -116,6 +144,17 @@ def _empty_here(site: Site) -> set[str]:
     worker = site.settings.project.worker
     there = dev_vars.read(site.settings.path(worker.config).parent, worker.environment)
     return {name for name, value in there.items() if not value.strip()}
+
+
+def _entered(site: Site, missing: Sequence[str]) -> str:
+    """Return where values are written, by the names that the file has for them."""
+    environment = site.settings.environment
+    known = {} if environment == LOCAL else BY_NAME
+    named = [known[n].file_name(environment) if n in known else n for n in missing]
+    told = f"put {', '.join(named)} into {_places(site)}"
+    declared = {variable.name for variable in sent(site.settings.project)}
+    left = [name for name in missing if name not in declared]
+    return f"{told}, and {', '.join(left)} under deploy.worker.secrets" if left else told
 
 
 def _places(site: Site) -> str:
@@ -138,6 +177,12 @@ def _objects(site: Site, content: Mapping[str, Any]) -> Seen | str:
     return Seen("warn", told, "release it alone, with no other change")
 
 
+def _part(site: Site) -> str:
+    """Return what chooses the environment's part of wrangler's file, on wrangler's line."""
+    part = site.settings.project.worker.environment
+    return f" --env {part}" if part else ""
+
+
 def _d1_migrations(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     """Look for files that wrangler has not applied to a database that the Worker is bound to."""
     found = {
@@ -149,5 +194,5 @@ def _d1_migrations(site: Site, _content: Mapping[str, Any]) -> Seen | str:
         return f"applied: {', '.join(found)}" if found else "none of wrangler's"
     told = "; ".join(f"{one} has not had {', '.join(names)}" for one, names in lacking.items())
     first = next(iter(lacking))
-    remedy = f"npx wrangler d1 migrations apply {first} --remote"
+    remedy = f"npx wrangler d1 migrations apply {first}{_part(site)} --remote"
     return Seen("warn", told, f"{remedy}; or let releases do it: TURSO_DATABASE_URL=d1:{first}")

@@ -143,42 +143,45 @@ def choose(site: Site) -> str:
     )
 
 
-def described(
-    environment: Environment, record: Record, listed: Sequence[str], now: Sequence[str]
-) -> str:
+def described(site: Site, record: Record, listed: Sequence[str], now: Sequence[str]) -> str:
     """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
-        environment: the environment.
+        site: the environment.
         record: the release.
         listed: the versions that Cloudflare would deploy.
         now: the names of the applied migrations.
     """
     count = len(record.facts.get("migrations", ()))
-    found = risks(environment, record, now)
+    found = risks(site, record, now)
     if record.version not in listed:
         found.append("its version is too old: Cloudflare deploys it no more")
     safe = "⚠ " + "; ".join(found) if found else "safe"
     return (
         f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
-        f"  ({count} migrations, {safe})"
+        f"  ({count} migration{'' if count == 1 else 's'}, {safe})"
     )
 
 
-def risks(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
+def risks(site: Site, target: Record, now: Sequence[str]) -> list[str]:
     """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
-        environment: the environment.
+        site: the environment.
         target: the release.
         now: the names of the applied migrations.
     """
-    clashing = _clashing(environment, target, now)
+    clashing = _clashing(site, target, now)
     found = [f"{name} is marked `-- compatible: no`" for name in clashing]
-    rotated = rotated_since(environment, target)
+    written_for = _maker(site, target).facts.get("migrations", now)
+    if gone := applied.removing(site, written_for, now):
+        found.append(f"{'; '.join(gone)}: its code may still use that")
+    if lacking := _lacking(site, target, now):
+        found.append(f"it ran on {', '.join(lacking)}, which the database has no longer")
+    rotated = rotated_since(site, target)
     if rotated:
         found.append(f"brings back the keys at that release: {', '.join(rotated)} changed since")
-    return [*found, *_not_noted(environment, target, now)]
+    return [*found, *_not_noted(site, target, now)]
 
 
 def _not_noted(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
@@ -248,6 +251,22 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
             f"{name} names several versions", ", ".join(sorted(versions)), "inv deploy.list"
         )
     return meant[0] if meant else _unrecorded(site, name)
+
+
+def message(site: Site, target: Record) -> str:
+    """Return the words for going back: the release that made the version, and what it was."""
+    first = _maker(site, target)
+    said = f" ({first.message})" if first.message else ""
+    return f"back to {first.release or first.version}{said}"
+
+
+def _maker(site: Site, target: Record) -> Record:
+    """Return the release that made a version, for whose schema its code was written.
+
+    Those that went back to it may have left a newer schema, which proves nothing.
+    """
+    made = [r for r in _good(site.history()) if r.version == target.version]
+    return next((r for r in reversed(made) if r.kind != "rollback"), target)
 
 
 def show(out: Console, site: Site, wish: RollbackRequest) -> None:
@@ -367,6 +386,7 @@ def plan(site: Site, target: Record, wish: RollbackRequest, reading: Reading) ->
             f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
             f"inv rollback --version {wish.version} --migrations (takes them back, too)",
         )
+    _require_schema(site, target, wish, reading)
     schema = _schema(site, target, wish)
     return [*schema, *code] if clashing else [*code, *schema]
 
@@ -467,6 +487,37 @@ def _clashing(environment: Environment, target: Record, now: Sequence[str]) -> l
     if "migrations" not in target.facts:
         return []
     return applied.incompatible(environment, target.facts["migrations"], now)
+
+
+def _lacking(site: Site, target: Record, now: Sequence[str]) -> list[str]:
+    """Return the migrations that a version ran on and that were taken back since.
+
+    It may have been live on several schemas: the one that is nearest to today's counts.
+    """
+    if set(target.facts.get("migrations", ())) <= set(now):
+        return []  # as mostly: no need to look at the others
+    live = [target, *(r for r in _good(site.history()) if r.version == target.version)]
+    ran_on = [r.facts["migrations"] for r in live if "migrations" in r.facts]
+    return min(([name for name in names if name not in now] for names in ran_on), key=len)
+
+
+def _require_schema(site: Site, target: Record, wish: RollbackRequest, reading: Reading) -> None:
+    """Refuse code whose migrations were taken back and can be applied again.
+
+    SQLite takes a column that is not there for a text: such code may write nonsense, unnoticed.
+    """
+    lacking = [] if wish.restoring else _lacking(site, target, reading.applied.result())
+    if not lacking:
+        return
+    from xswarm_deploy.steps import pending  # seldom asked for
+
+    files = {file.name for file in pending.files(site)}
+    if here := [name for name in lacking if name in files]:
+        raise Refused(
+            f"version {target.version[:8]} does not run on today's schema",
+            f"it ran on {', '.join(here)}, which the database has no longer",
+            f"inv migrate, then: inv rollback --version {wish.version}",
+        )
 
 
 def _schema(environment: Environment, target: Record, wish: RollbackRequest) -> list[Change]:

@@ -39,6 +39,7 @@ PROCESS: Final = "the process environment"
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
 DATABASE: Final = "TURSO_DATABASE_URL"
+OWN: Final = "A secret of the Worker's own; empty: the one that the Worker has already stays."
 D1: Final = "d1:"
 """Begins the URL of a D1 database, which Cloudflare's own token leads to."""
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
@@ -301,7 +302,9 @@ def sent(project: Project) -> tuple[Variable, ...]:
 
 
 def _optional(variable: Variable) -> Variable:
-    return variable._replace(required=False)
+    """Return what the Worker alone reads: no release makes or rotates it, and none asks for it."""
+    comment = variable.comment if variable.workers_own else OWN
+    return variable._replace(required=False, comment=comment)
 
 
 def _names_in(text: str) -> list[str]:
@@ -326,8 +329,7 @@ def _declared_variables(project: Project) -> list[str]:
 
 def own_secret(name: str) -> Variable:
     """Describe a secret that this tool knows nothing of but its name."""
-    comment = "A secret of the Worker's own; empty: the one that the Worker has already stays."
-    return Variable(name, "Worker", comment, secret=True, sent=Sent.WORKER_SECRET)
+    return Variable(name, "Worker", OWN, secret=True, sent=Sent.WORKER_SECRET)
 
 
 def _own(project: Project) -> Iterable[Variable]:

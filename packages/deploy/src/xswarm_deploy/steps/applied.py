@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.database import migration_history, migrations
@@ -35,6 +36,34 @@ def incompatible(environment: Environment, then: Sequence[str], now: Sequence[st
         return []  # as mostly: no need to read what they say
     rows = [row for row in _own(environment) if row.name not in then]
     return [row.name for row in rows if row.text and not _parsed(row).compatible]
+
+
+def removing(environment: Environment, then: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Return what was taken away since, of what code of an earlier schema may use.
+
+    Left out is what its file marks as incompatible, which :func:`incompatible` returns.
+
+    Args:
+        environment: the environment.
+        then: the names that were applied when that code was live.
+        now: those that are, see :func:`names`.
+    """
+    if set(now) <= set(then):
+        return []  # as mostly: no need to read what they say
+    known = tuple((row.filename, row.text) for row in _own(environment) if row.text)
+    return [
+        f"{name} {what}" for name, listed in _removals(known) for what in listed if name not in then
+    ]
+
+
+@cache
+def _removals(known: tuple[tuple[str, str], ...]) -> list[tuple[str, list[str]]]:
+    """Return what files took away; a list of releases to choose from asks it of each."""
+    from xswarm_deploy.database import lint  # heavy, and seldom asked for
+
+    files = [migrations.parse(filename, text) for filename, text in known]
+    found = lint.removals(files)
+    return [(file.name, found[file.name]) for file in files if file.compatible]
 
 
 def _own(environment: Environment) -> list[Applied]:

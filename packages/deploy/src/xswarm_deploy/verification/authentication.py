@@ -22,6 +22,7 @@ from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.report import Finding, Limited, Probe, Report, run_probes
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.project import Authentication
+from xswarm_deploy.verification import routes
 from xswarm_deploy.verification.asker import Answer, Ask, Asker, unlike, wrong_status
 
 if TYPE_CHECKING:
@@ -277,5 +278,4 @@ def _forged(parts: Sequence[str]) -> Secret:
 def _judged(name: str, said: str) -> Finding:
     if not said:
         return Finding(name, GROUP, "pass", True)
-    remedy = "see the Worker's log (npx wrangler tail, or inv sandbox.logs)"
-    return Finding(name, GROUP, "fail", True, said, remedy)
+    return Finding(name, GROUP, "fail", True, said, routes.REMEDY)

@@ -25,7 +25,7 @@ NOT_FOUND: Final = 404
 _FEW: Final = 4  # routes that are asked again at the same time
 LATE: Final = "budget"
 """Stands in the evidence of what took longer than it may."""
-REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
+REMEDY: Final = "look at the Worker's log: inv logs --since 10m"
 
 
 def probes(asker: Asker, *, quick: bool, reading: bool = False) -> list[Probe]:

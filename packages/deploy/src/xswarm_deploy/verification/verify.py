@@ -100,7 +100,7 @@ def gate(
         raise CheckFailed(
             f"version {target.version[:8] or 'live'} is not good",
             why,
-            _remedy(target),
+            _remedy(site, target),
         )
     return report
 
@@ -130,11 +130,11 @@ def at_once(site: Site, target: Target) -> bool:
     return report.ok and not report.untold and named == {target.version}
 
 
-def _remedy(target: Target) -> str:
+def _remedy(site: Site, target: Target) -> str:
     if not target.unseen:
         return "inv verify"
     logged = f"inv logs --since 10m --errors --version {target.version[:8]}"
-    return f"fix it and deploy again; no user met it; what it logged: {logged}"
+    return f"fix it, then: {site.deploy_command}; no user met it; what it logged: {logged}"
 
 
 def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
