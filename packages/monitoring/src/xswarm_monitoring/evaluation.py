@@ -15,6 +15,7 @@ from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import LEASE, AlertState, Entry, Notice, Policy
 from xswarm_monitoring.notifier import Notifier
+from xswarm_monitoring.plain import described
 from xswarm_monitoring.storage import Execute
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
@@ -206,7 +207,7 @@ async def evaluate_with_fallback(
     try:
         first = await go(shelf, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
-        outage = alerts.service_outage("database", f"{type(error).__name__}: {error}")
+        outage = alerts.service_outage("database", described(error))
         return await go(reserve, [*due, outage])
     if not text:
         return first

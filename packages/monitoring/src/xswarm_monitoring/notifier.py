@@ -11,7 +11,7 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Notice
 from xswarm_monitoring.channels import Channel
 from xswarm_monitoring.http_request import Outgoing, Send
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.plain import described
 
 DELIVERED = "delivered"
 
@@ -159,7 +159,7 @@ class Notifier:
             response = await self._send(request)
         except Exception as error:
             # It may have arrived; an alert told twice is better than one told never.
-            return _Attempt(mask_text(f"failed: {type(error).__name__}: {error}"), repeatable=True)
+            return _Attempt(f"failed: {described(error)}", repeatable=True)
         if 200 <= response.status < 300:
             return _Attempt(DELIVERED)
         repeatable = response.status in _REPEATABLE or response.status >= 500

@@ -42,6 +42,7 @@ class Seen:
         checks: each component, and whether it works.
         measured: the requests and queries of the window; from outside: the probes alone.
         memory: bytes the Worker holds; None where it does not tell.
+        memory_limit: bytes it may hold, likewise.
         remembering: whether the database answered, so that it can keep the book.
         version: what runs; empty: it does not say.
     """
@@ -50,13 +51,14 @@ class Seen:
     checks: Sequence[Check]
     measured: Window
     memory: int | None = None
+    memory_limit: int | None = None
     remembering: bool = True
     version: str = ""
 
     def judged(self, thresholds: Thresholds) -> list[Alert]:
         """Return the alerts that are due; a handful of probes counts as much as it is."""
         limits = thresholds if self.mounted else replace(thresholds, least=1)
-        return rules.judge(self.measured, self.checks, limits, self.memory)
+        return rules.judge(self.measured, self.checks, limits, self.memory, self.memory_limit)
 
 
 def look(site: Site, window: float, now: float) -> Seen:
@@ -85,9 +87,10 @@ def look(site: Site, window: float, now: float) -> Seen:
     # The Worker remembers a check for a while, so what was found here is the newer truth.
     here = [*pages.checks, *faults]
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
-    memory = health.body.get("system", {}).get("memory_bytes")
+    system = health.body.get("system", {})
+    memory, limit = system.get("memory_bytes"), system.get("memory_limit_bytes")
     version = str(health.body.get("version") or "").replace("unknown", "")
-    return Seen(True, checks, measured, memory, not faults, version)
+    return Seen(True, checks, measured, memory, limit, not faults, version)
 
 
 def _measures(monitor: Monitor) -> bool:
