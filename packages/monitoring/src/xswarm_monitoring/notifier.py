@@ -53,11 +53,13 @@ class Patience:
         attempts: how often at most.
         pause: seconds before the second attempt; doubled before each further one.
         longest: seconds; a service that asks for a longer pause is given up for now.
+        answer: seconds that one attempt may take, since other channels wait for it.
     """
 
     attempts: int = 3
     pause: float = 1.0
     longest: float = 30.0
+    answer: float = 20.0
 
 
 class Notifier:
@@ -155,8 +157,12 @@ class Notifier:
         return attempt.outcome
 
     async def _attempt(self, request: Outgoing) -> _Attempt:
+        from asyncio import wait_for  # a Worker's start must not pay for it
+
         try:
-            response = await self._send(request)
+            response = await wait_for(self._send(request), self._patience.answer)
+        except TimeoutError:
+            return _Attempt("failed: no answer in time", repeatable=True)
         except Exception as error:
             # It may have arrived; an alert told twice is better than one told never.
             return _Attempt(f"failed: {described(error)}", repeatable=True)
