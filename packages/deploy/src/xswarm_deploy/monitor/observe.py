@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.monitor.alert_store import execute
-from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.services.errors import NotFound, UnexpectedReply
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.services.pace import TOO_MANY
@@ -87,8 +87,7 @@ def look(site: Site, window: float, now: float) -> Seen:
     # The Worker remembers a check for a while, so what was found here is the newer truth.
     here = [*pages.checks, *faults]
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
-    system = health.body.get("system", {})
-    memory, limit = system.get("memory_bytes"), system.get("memory_limit_bytes")
+    memory, limit = health.bytes_of("memory_bytes"), health.bytes_of("memory_limit_bytes")
     version = str(health.body.get("version") or "").replace("unknown", "")
     return Seen(True, checks, measured, memory, limit, not faults, version)
 
@@ -96,11 +95,11 @@ def look(site: Site, window: float, now: float) -> Seen:
 def _measures(monitor: Monitor) -> bool:
     """Let the isolate that answers write what it measured; tells whether it measures at all.
 
-    A Worker may report on its health and have no monitor of ours.
+    A Worker may report on its health and have no monitor of ours, and figures of its own.
     """
     try:
         monitor.metrics("1m")
-    except NotFound:
+    except (NotFound, UnexpectedReply):
         return False
     except DeployError:
         return True  # that something is wrong shows in the checks, and in what was measured
