@@ -287,14 +287,17 @@ class Endpoints:
 
     def _gauges(self, env: Any, checks: Iterable[Check]) -> list[Gauge]:
         version = self.version_of(env)
+        found = list(checks)
         info: Values = [({"service": self.service, "version": version}, 1.0)]
-        up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in checks]
+        up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in found]
+        needed: Values = [({"component": c.name}, float(c.critical)) for c in found]
         beyond: Values = [
             ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
         ]
         given = (
             Gauge("service_info", "The service and the version that answered", info),
             Gauge("health_check_up", "Whether a component works, as it was asked just now", up),
+            Gauge("health_check_critical", "Whether the service is down without it", needed),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
         )
         return [gauge for gauge in given if gauge.values]
