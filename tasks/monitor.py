@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from invoke.tasks import task
 from xswarm_deploy import console
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
+from xswarm_deploy.errors import CheckFailed, DeployError, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered, tables
 from xswarm_deploy.monitor import push as pushing
@@ -79,7 +80,10 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
         return
     while True:
         began = time.monotonic()
-        _round(site, rules, json=json)
+        try:
+            _round(site, rules, json=json)
+        except DeployError as error:  # the next round may go well, and who watches goes on
+            Console(sys.stderr).warn(f"this round broke off: {error}")
         time.sleep(max(interval - (time.monotonic() - began), 1.0))
 
 

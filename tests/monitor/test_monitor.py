@@ -23,6 +23,8 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.monitor import alert_store, dashboard, notify, remembered, tables, watch
 from xswarm_deploy.monitor.watch import Watched
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services.errors import UnexpectedReply
+from xswarm_deploy.services.monitor import Monitor
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_deploy.settings.settings import Settings, alerting_rules
 from xswarm_deploy.site import Site
@@ -40,6 +42,14 @@ from xswarm_monitoring.storage import SCHEMA
 NOW = 1_800_000_000.0
 TOKEN = "canary-admin-token-0123456789-abcdef"
 CHANNELS = ("/hook", "/v3/mail/send", "/Messages.json")
+
+
+REPORT: dict[str, Any] = {
+    "scope": "all",
+    "incomplete": "",
+    **{name: dict[str, Any]() for name in ("requests", "database", "business")},
+}
+"""What every report of our monitor's has."""
 
 
 class World:
@@ -64,7 +74,7 @@ class World:
         }
         body = {"status": status, "checks": entries, "system": {"memory_bytes": 1 << 20}}
         self.answers["/health/detailed"] = (503 if status == "fail" else 200, body)
-        self.answers["/api/metrics"] = (200, {})
+        self.answers["/api/metrics"] = (200, REPORT)
 
     def told(self) -> list[str]:
         """Return the channels that took a message, in order."""
@@ -415,15 +425,53 @@ def test_rules_are_read() -> None:
     assert (read.thresholds.error_rate, read.thresholds.response_p95) == (0.5, 2.0)
 
 
+# What somebody else's Worker answers
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"status": "pass", "system": "linux"},
+        {"status": "pass", "system": None, "checks": None, "version": None},
+        {"status": "pass", "system": {"memory_bytes": "1 GB", "memory_limit_bytes": []}},
+        {"status": "pass", "system": {"memory_bytes": float("nan"), "memory_limit_bytes": 1.5}},
+        {"status": "pass", "checks": {"a": [{"status": ["x"], "observedValue": 10**400}]}},
+        {"status": "pass", "checks": {"a": [{"status": "fail", "output": "\ud800", "time": {}}]}},
+    ],
+)
+@pytest.mark.parametrize("figures", [{"requests": 1}, {"scope": None}, []])
+def test_health_and_figures_of_another_monitor_end_no_watch(
+    world: World, site: Site, report: dict[str, Any], figures: Any
+) -> None:
+    """They may say anything below ``system``, and have an /api/metrics of their own."""
+    world.answers["/health/detailed"] = (200, report)
+    world.answers["/api/metrics"] = (200, figures)
+    world.answers["/page"] = (200, {})
+    watched = go(site)
+    assert not watched.seen.mounted
+    assert "GET /page" in {each.name for each in watched.seen.checks}
+    json.dumps(watched.as_json(), allow_nan=False).encode()
+    with pytest.raises(UnexpectedReply):
+        Monitor.of(site.settings).metrics("1h")
+
+
+@pytest.mark.parametrize("told", ["1 GB", float("nan"), None, True, [1]])
+def test_only_bytes_are_judged_as_memory(world: World, site: Site, told: Any) -> None:
+    system = {"memory_bytes": told, "memory_limit_bytes": 1}
+    world.answers["/health/detailed"] = (200, {"status": "pass", "system": system})
+    world.answers["/api/metrics"] = (200, REPORT)
+    assert "high-memory" not in {each.name for each in go(site).due}
+
+
 # The dashboard
 
 
 @pytest.fixture
 def page(world: World, site: Site) -> Iterator[str]:
     timeline = [{"time": iso(NOW - 60)}, {"time": iso(NOW)}]
-    world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
+    world.answers["/api/metrics"] = (200, REPORT | {"timeline": timeline, "releases": []})
     world.health("pass", database="pass")
-    world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
+    world.answers["/api/metrics"] = (200, REPORT | {"timeline": timeline, "releases": []})
     site.state.history = lambda: [_record("new", NOW - 30), _record("old", NOW - 600), _failed()]
     server = dashboard.server(site, 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

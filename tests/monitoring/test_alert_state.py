@@ -192,3 +192,47 @@ def test_an_alert_holds_nothing_that_a_terminal_would_obey() -> None:
     shown = str(made.as_json())
     assert not any(mark in shown for mark in ("\x1b", "\x9b", "\u202e"))
     assert "\n" not in made.summary + made.labels["route"] + made.remedy
+
+
+def burns(severity: Severity, objective: str = "availability") -> Alert:
+    return Alert("error-budget", severity, "It burns", {"objective": objective})
+
+
+def test_who_is_to_be_woken_is_told_as_soon_as_it_is_grave() -> None:
+    """A budget burns slowly, then fast, then slowly: one alert, whose severity changes."""
+    kept, policy, seen = AlertState(), Policy(), list[tuple[float, str, str]]()
+    for minute in range(40):
+        grave = Severity.CRITICAL if 10 <= minute < 15 or 18 <= minute < 20 else Severity.WARNING
+        due = [burns(grave)] if minute < 30 else []
+        notices = kept.advance(due, 60.0 * minute)
+        seen += [(minute, each.what.value, each.alert.severity.name) for each in notices]
+        kept = alert_state.load(kept.dump(), policy)
+    assert seen == [
+        (1, "firing", "WARNING"),
+        (10, "still firing", "CRITICAL"),  # not after an hour, and not again at minute 18
+        (34, "resolved", "CRITICAL"),  # to all whom it woke
+    ]
+    assert "told_as" not in json.loads(kept.dump())["history"]
+
+
+def test_a_graver_event_does_not_wait_for_the_sum() -> None:
+    kept = AlertState()
+    brought_back = Alert("deployment-failed", Severity.ERROR, "It failed, and is undone")
+    assert told(kept.happened(brought_back, 0.0)) == [("happened", "deployment-failed")]
+    assert kept.happened(brought_back, 60.0) == []
+    (notice,) = kept.happened(alert.deployment_failed("r2", "not undone", ""), 120.0)
+    assert notice.alert.severity is Severity.CRITICAL
+    assert kept.happened(brought_back, 180.0) == []
+
+
+def test_an_earlier_version_reads_the_book_and_a_later_one_s_is_read() -> None:
+    """A rollback brings the earlier one back; what it cannot read would be an outage to it."""
+    kept = AlertState()
+    for minute in range(3):
+        kept.advance([burns(Severity.CRITICAL)], 60.0 * minute)
+    body = json.loads(kept.dump())
+    assert [len(entry) for entry in body["entries"]] == [9]  # as many as the last one takes
+    body["entries"][0].append("what a later version keeps")
+    del body["entries"][0][0]["told_as"]
+    (entry,) = alert_state.load(json.dumps(body)).entries.values()
+    assert entry.told_as is Severity.CRITICAL

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,13 @@ from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import Slack
-from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, patrol
+from xswarm_monitoring.evaluation import (
+    DatabaseShelf,
+    Evaluation,
+    MemoryShelf,
+    evaluate_with_fallback,
+    patrol,
+)
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.notifier import Notifier
 
@@ -106,3 +113,52 @@ def test_events_and_silences_go_the_same_way(sqlite: SQLite) -> None:
     assert [notice.alert.name for notice in went.notices] == ["test-alert"]
     _, text = asyncio.run(DatabaseShelf(sqlite.execute).load())
     assert alert_state.load(text).silences == [silence]
+
+
+class Away(MemoryShelf):
+    """A bucket that does not answer."""
+
+    async def load(self) -> tuple[int, str]:
+        raise ConnectionError("HTTP 503")
+
+
+def test_a_reserve_that_is_away_keeps_nobody_from_being_told(sqlite: SQLite) -> None:
+    """It may be the bucket itself whose outage is to be told."""
+    post, shelf = Post(), DatabaseShelf(sqlite.execute)
+    due = [alert.service_outage("storage", "HTTP 503")]
+    for minute in range(3):
+        went = asyncio.run(
+            evaluate_with_fallback(
+                due, shelf, Away(), post.courier, 60.0 * minute, policy=Policy(hold=60)
+            )
+        )
+    assert (went.ours, post.arrived) == (True, 1)
+
+
+class Torn(MemoryShelf):
+    """A file that was cut off as it was written."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.torn = text
+
+    async def load(self) -> tuple[int, str]:
+        if self.torn:
+            return 3, self.torn if not self.torn.startswith("!") else json.loads(self.torn)
+        return await super().load()
+
+    async def forget(self) -> None:
+        self.torn = ""
+        await super().forget()
+
+
+@pytest.mark.parametrize("text", ["!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}"])
+def test_a_reserve_that_cannot_be_read_is_begun_anew(text: str) -> None:
+    post, reserve = Post(), Torn(text)
+    for minute in range(3):
+        asyncio.run(
+            evaluate_with_fallback(
+                [DOWN], None, reserve, post.courier, 60.0 * minute, policy=Policy(hold=60)
+            )
+        )
+    assert post.arrived == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -23,6 +23,9 @@ from xswarm_monitoring.window import Window, load
 
 Counted = dict[tuple[str, ...], int]
 SPEC = {"spec_version": "2.4", "version": "3.0"}
+WHOLE = {"type": "http.request", "body": b"", "more_body": False}
+BEGUN = {"type": "http.request", "body": b"half", "more_body": True}
+LEFT = {"type": "http.disconnect"}
 
 
 class Exchange:
@@ -32,12 +35,20 @@ class Exchange:
         app: what is asked.
         hands: the clock.
         closes_after: messages that arrive; later ones raise, as servers do by ASGI 2.4.
+        receives: what the server has to say, one after the other, the last one for ever.
     """
 
-    def __init__(self, app: Any, hands: Hands, closes_after: int | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        hands: Hands,
+        closes_after: int | None = None,
+        receives: Sequence[dict[str, Any]] = (WHOLE,),
+    ) -> None:
         self.lines: list[str] = []
         self.sent: list[Any] = []
         self._closes_after = closes_after
+        self._receives = list(receives)
         self.monitor = Monitor(
             app, service="shop", clock=hands.clock, log=Log("shop", write=self.lines.append)
         )
@@ -51,7 +62,7 @@ class Exchange:
         """Return what is counted afterwards; what the app raises is for its server."""
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return self._receives.pop(0) if len(self._receives) > 1 else self._receives[0]
 
         scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "asgi": SPEC}
         scope["headers"] = []
@@ -118,6 +129,61 @@ def test_a_client_that_leaves_a_stream_is_no_error_of_ours(hands: Hands, arrived
     assert exchange.ask("/stream") == {("/stream", "GET", "499"): 1}
     assert any("ClientDisconnect" in line for line in exchange.lines)  # raised, for its server
     assert not any('"error"' in line for line in exchange.lines)  # and no error in our log
+
+
+async def _as_starlette_reads(_scope: Any, receive: Any, send: Any) -> None:
+    """Raise, after a last answer, where a body is not to be had (starlette/requests.py)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b"Internal Server Error"})
+    raise ClientDisconnect
+
+
+async def _as_litestar_reads(_scope: Any, receive: Any, send: Any) -> None:
+    """Answer it as an error of its own; FastAPI's is 400."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+
+async def _as_django_waits(_scope: Any, receive: Any, _send: Any) -> None:
+    """Answer nothing at all (django/core/handlers/asgi.py)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _as_a_stream_is_cut(_scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.mark.parametrize(
+    "app", [_as_starlette_reads, _as_litestar_reads, _as_django_waits, _as_a_stream_is_cut]
+)
+@pytest.mark.parametrize("receives", [(BEGUN, LEFT), (WHOLE, LEFT)])
+def test_a_client_that_left_is_one_whatever_the_framework_makes_of_it(
+    hands: Hands, app: Any, receives: Sequence[dict[str, Any]]
+) -> None:
+    exchange = Exchange(app, hands, receives=receives)
+    assert exchange.ask() == {("(unmatched)", "GET", "499"): 1}
+    assert not any('"error"' in line for line in exchange.lines)
+
+
+@pytest.mark.parametrize("body", ["http.response.body", "http.response.pathsend"])
+def test_what_a_server_says_after_an_answer_is_no_client_that_left(hands: Hands, body: str) -> None:
+    async def watches(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": body})
+        assert (await receive())["type"] == "http.disconnect"
+        hands.turn(30)  # in a background task
+
+    exchange = Exchange(watches, hands, receives=(LEFT,))
+    assert exchange.ask() == {("/", "GET", "200"): 1}
+    assert exchange.took == 0
 
 
 async def _breaks_after_its_start(_scope: Any, _receive: Any, send: Any) -> None:

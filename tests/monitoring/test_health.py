@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -91,6 +94,60 @@ def test_a_probe_may_warn_and_say_why() -> None:
 def test_a_status_that_does_not_exist_is_a_failure() -> None:
     (check,) = ask(Probe("r2", Component({"status": "fine"}).run))
     assert (check.status, check.output) == ("fail", "the probe gave the unknown status 'fine'")
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def raises() -> None:
+    raise Wordless
+
+
+def gives(value: object) -> Callable[[], Awaitable[object]]:
+    async def run() -> object:
+        return value
+
+    return run
+
+
+@pytest.mark.parametrize("told", [True, [(1,)], [], (1, 2), "PONG", b"", 1, {}, object()])
+def test_whatever_a_probe_returns_is_an_answer(told: object) -> None:
+    """A ping returns rows, True or PONG as often as nothing: it is up, and no report breaks."""
+    (check,) = ask(Probe("database", gives(told)))
+    assert (check.status, check.output, check.facts) == ("pass", "", {})
+
+
+def test_a_probe_that_returns_false_has_failed() -> None:
+    (check,) = ask(Probe("database", gives(False)))
+    assert (check.status, check.output) == ("fail", "the probe gave False")
+
+
+def test_an_error_without_words_has_failed() -> None:
+    (check,) = ask(Probe("database", raises))
+    assert (check.status, check.output) == ("fail", "Wordless")
+
+
+@pytest.mark.parametrize(
+    ("fact", "shown"),
+    [
+        (datetime(2026, 11, 30, tzinfo=UTC), "datetime.datetime(2026, 11, 30, 0, 0, tzinfo=UTC)"),
+        (Decimal("0.5"), "Decimal('0.5')"),
+        (float("nan"), "nan"),
+        (b"1", "b'1'"),
+        pytest.param(10**5000, "a int whose repr() raised ValueError", id="many digits"),
+        ("\ud800", "\ufffd"),
+        ("libsql://user:hunter2@db", "libsql://:credentials@db"),
+        ({(1, 2): [Decimal(3)]}, {"(1, 2)": ["Decimal('3')"]}),
+    ],
+)
+def test_a_fact_of_any_type_can_be_sent_and_holds_no_secret(fact: object, shown: object) -> None:
+    (check,) = ask(Probe("database", gives({"fact": fact, 7: "seven"})))
+    sent = json.dumps(health.checks_as_json([check]), allow_nan=False).encode()
+    (entry,) = json.loads(sent)["database:responseTime"]
+    assert (entry["status"], entry["7"]) == ("pass", "seven")
+    assert str(entry["fact"]).replace("datetime.timezone.utc", "UTC") == str(shown)
 
 
 def test_probes_run_together_each_within_its_own_time_limit() -> None:

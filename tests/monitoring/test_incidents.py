@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.monitoring.incidents import DAY, FLAPS, PAYMENTS, live
-from xswarm_monitoring import scheduler
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_day_of_incidents_is_told_soon_by_few_messages_and_ends_well(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The memory of this process is of all tests before, and none of the service's.
-    monkeypatch.setattr(scheduler, "resident_memory", lambda: 64 << 20)
+def test_a_day_of_incidents_is_told_soon_by_few_messages_and_ends_well() -> None:
     day = live()
     minutes = {incident.name: day.minutes(incident) for incident in DAY}
     late = {FLAPS.name: 10}  # it is told once it is known to come and go

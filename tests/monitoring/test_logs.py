@@ -80,6 +80,22 @@ def test_any_value_makes_a_line(value: Any) -> None:
     assert json.loads(lines[0])["message"] == "x"
 
 
+class Nameless:
+    def __repr__(self) -> str:
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("-inf"), pytest.param(10**5000, id="many digits"), Nameless(), "\ud800"],
+)
+def test_a_line_is_json_whatever_is_in_it(value: object) -> None:
+    """As a collector reads it: NaN and half a character are no JSON (RFC 8259)."""
+    lines: list[str] = []
+    log(lines).info("x", value=value, **{"\ud800": 1})
+    json.loads(lines[0].encode(), parse_constant=lambda name: pytest.fail(name))
+
+
 def test_a_field_cannot_take_the_place_of_the_log_s_own() -> None:
     lines: list[str] = []
     log(lines).info("x", service="other", level="error")

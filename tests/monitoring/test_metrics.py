@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.monitoring import Hands
+from tests.support.monitoring import Hands, needs_processes
 from xswarm_monitoring import instruments
 from xswarm_monitoring.correlation import correlate, reset_current, set_current
 from xswarm_monitoring.instruments import Family, Kind
@@ -205,3 +207,34 @@ def test_nothing_measured_makes_no_frame(hands: Hands) -> None:
         hands.turn(60)
         measured.tick(hands.now)
     assert measured.unflushed() == []
+
+
+@needs_processes
+def test_threads_count_as_exactly_as_one_would() -> None:
+    """As the routes of FastAPI without ``async`` do, in a pool of threads, beside the flushes."""
+    measured, rounds, each = Metrics(slot=0.01), 4_000, 6
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # each thread is interrupted as often as it can be
+
+    def serve(_number: int) -> None:
+        for number in range(rounds):
+            measured.database.observe("SELECT 1", 0.001 * (number % 7 + 1), 1)
+            measured.business.payment(1.0, "usd", succeeded=True)
+            if number % 10 == 0:
+                for frame in measured.unflushed():
+                    measured.flushed(frame.number)
+                measured.total()
+
+    try:
+        with ThreadPoolExecutor(each) as pool:
+            list(pool.map(serve, range(each)))
+    finally:
+        sys.setswitchinterval(interval)
+    total = measured.total()
+    queries = total.sketches[instruments.QUERIES.name]["SELECT", "ok"]
+    payments = total.sketches[instruments.PAYMENTS.name]["USD", "succeeded"]
+    assert total.counts[instruments.ROWS.name] == {("SELECT",): rounds * each}
+    for sketch in (queries, payments):
+        assert sketch.count == rounds * each
+        assert sketch.zeros + sum(count for _, count in sketch.buckets()) == rounds * each
+    assert payments.total == rounds * each

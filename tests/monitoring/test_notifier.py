@@ -11,7 +11,7 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Notice, What
 from xswarm_monitoring.channels import Email, Slack, Sms
 from xswarm_monitoring.http_request import Outgoing, Response
-from xswarm_monitoring.notifier import Notifier, retry_after
+from xswarm_monitoring.notifier import Notifier, Patience, retry_after
 
 CHANNELS = (
     Slack("https://slack.test/hook", "boss-ai"),
@@ -173,6 +173,25 @@ def test_a_channel_that_is_not_set_up_is_named_and_another_stands_in() -> None:
     courier = Notifier(CHANNELS[1:], services.send, sleep=services.sleep)
     assert asyncio.run(courier.deliver(book, [notice(Severity.WARNING)]))
     assert book.history[-1]["channels"] == {"slack": "not set up", "email": "delivered"}
+
+
+def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
+    """Whoever sends may have no time limit, and the telephone comes after Slack."""
+    services, book = Services(), AlertState()
+
+    async def send(request: Outgoing) -> Response:
+        if "slack" in request.url:
+            await asyncio.Event().wait()
+        return await services.send(request)
+
+    patience = Patience(attempts=2, answer=0.02)
+    courier = Notifier(CHANNELS, send, sleep=services.sleep, patience=patience)
+    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
+    assert book.history[-1]["channels"] == {
+        "slack": "failed: no answer in time",
+        "email": "delivered",
+        "sms": "delivered",
+    }
 
 
 def test_an_event_is_announced_at_once() -> None:

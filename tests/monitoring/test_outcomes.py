@@ -85,7 +85,7 @@ def test_a_scrape_asks_the_probes_and_waits_for_none_for_long(
     async def hang() -> None:
         await asyncio.sleep(60)
 
-    probes = Probe("stripe", ask), Probe("mail", hang, timeout=30.0)
+    probes = Probe("stripe", ask), Probe("mail", hang, critical=False, timeout=30.0)
     monitor = monitored(hands, Metrics(clock=hands.clock), *probes)
     assert scraped(monitor)['health_check_up{component="stripe"}'] == 1
     works = False
@@ -93,3 +93,5 @@ def test_a_scrape_asks_the_probes_and_waits_for_none_for_long(
     found = scraped(monitor)
     assert found['health_check_up{component="stripe"}'] == 0
     assert found['health_check_up{component="mail"}'] == 0
+    assert found['health_check_critical{component="stripe"}'] == 1
+    assert found['health_check_critical{component="mail"}'] == 0

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.support.monitoring import Hands
-from xswarm_monitoring import abuse
+from tests.support.monitoring import IN_A_WORKER, Hands
+from xswarm_monitoring import abuse, system
 from xswarm_monitoring.correlation import Correlation, reset_current, set_current
 from xswarm_monitoring.health import Check
 from xswarm_monitoring.metrics import Metrics
@@ -124,3 +127,36 @@ def test_memory_is_judged_where_it_is_told() -> None:
     assert names(Window(0, 0), thresholds=limits, memory=91 << 20) == ["high-memory"]
     assert names(Window(0, 0), thresholds=limits, memory=89 << 20) == []
     assert names(Window(0, 0), thresholds=limits, memory=None) == []
+    assert names(Window(0, 0), memory=1 << 40) == []  # of how much is not known
+
+
+def test_a_process_may_have_what_its_container_gives_it() -> None:
+    """A usual server holds more than an isolate of 128 MiB, and is well."""
+    assert names(Window(0, 0), memory=400 << 20, memory_limit=4 << 30) == []
+    assert names(Window(0, 0), memory=480 << 20, memory_limit=512 << 20) == ["high-memory"]
+    mine = Thresholds(memory_limit=1 << 30)
+    assert names(Window(0, 0), thresholds=mine, memory=480 << 20, memory_limit=512 << 20) == []
+
+
+@pytest.mark.skipif(IN_A_WORKER, reason="its runtime does not tell")
+def test_this_process_may_have_no_more_than_its_machine() -> None:
+    limit, used = system.memory_limit(), system.resident_memory()
+    if sys.platform == "linux":
+        assert used
+        assert limit
+        assert used < limit <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    ("group", "limit"), [("536870912\n", 512 << 20), ("max\n", 8 << 30), (None, 8 << 30)]
+)
+def test_a_container_s_limit_goes_before_the_machine_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: str | None, limit: int
+) -> None:
+    if group is not None:
+        (tmp_path / "memory.max").write_text(group)
+    (tmp_path / "meminfo").write_text(f"MemTotal:       {8 << 20} kB\nMemFree: 1 kB\n")
+    monkeypatch.setattr(system, "_CGROUPS", (tmp_path / "memory.max",))
+    monkeypatch.setattr(system, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert system.memory_limit() == limit

@@ -12,9 +12,12 @@ from xswarm_monitoring.alert import Severity, service_outage
 from xswarm_monitoring.alert_state import AlertState, Policy
 from xswarm_monitoring.answer import Answer, Request
 from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.channels import Slack
 from xswarm_monitoring.evaluation import DatabaseShelf
+from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.scheduler import Scheduler
 from xswarm_monitoring.slo import LATENCY, Slo
 from xswarm_monitoring.window import Window
 
@@ -165,3 +168,28 @@ def test_budgets_and_alerts_are_for_administrators(hands: Hands, sqlite: SQLite)
     asyncio.run(shelf.save(0, book.dump()))
     (alert,) = asked("/api/alerts")["on"]
     assert (alert["name"], alert["state"]) == ("service-outage", "firing")
+
+
+def test_one_process_without_a_database_has_objectives_too(hands: Hands) -> None:
+    """What it measured itself is all there is; nothing is missing that could be waited for."""
+    sent: list[str] = []
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError
+
+    async def send(request: Outgoing) -> Response:
+        sent.append(json.loads(request.body)["text"])
+        return Response(200)
+
+    monitor = Monitor(
+        app, service="s", clock=hands.clock, slo=lambda _env: Slo.read({"availability": 0.999})
+    )
+    slack = [Slack("https://slack.test/hook", "shop")]
+    rounds = Scheduler(monitor, lambda _env: slack, send, asyncio.sleep)
+    for _ in range(3):
+        for status in (200,) * 96 + (503,) * 4:
+            monitor.metrics.requests.observe("/", "GET", status, 0.1)
+        asyncio.run(rounds.go(None, hands.now))
+        hands.turn(60)
+    (text,) = sent
+    assert text.startswith("shop: CRITICAL: The error budget of availability burns 40.0 times")

@@ -129,7 +129,7 @@ def everything_wrong() -> list[Alert]:
         [],
     )
     checks = [Check(str(c), FAIL, c, 1.0, 0.0) for c in (True, False)]
-    return judged.judge(measured, checks, memory=127 << 20)
+    return judged.judge(measured, checks, memory=127 << 20, memory_limit=128 << 20)
 
 
 def test_the_critical_components_are_those_of_the_worker(

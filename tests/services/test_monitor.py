@@ -9,7 +9,7 @@ import requests
 from responses import matchers
 
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.errors import Invalid, NotFound, Unauthorised
+from xswarm_deploy.services.errors import Invalid, NotFound, Unauthorised, UnexpectedReply
 from xswarm_deploy.services.http import Http, bearer
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
@@ -17,6 +17,13 @@ from xswarm_deploy.settings.project import HEALTH_BUDGETS
 HOST = "https://worker.test"
 TOKEN = "an-admin-token-of-32-characters!"
 REPORT = {"status": "pass", "service": "boss-ai", "version": "1"}
+FIGURES: dict[str, Any] = {
+    "scope": "all",
+    "incomplete": "",
+    "requests": {"total": 1},
+    "database": {},
+    "business": {},
+}
 
 
 @pytest.fixture
@@ -71,8 +78,17 @@ def test_a_budget_is_kept_or_not() -> None:
 
 def test_metrics_are_asked_for_a_window(monitor: Monitor, api: Any) -> None:
     asked = {"window": "5m", "points": "60", "format": "json"}
-    api.get(f"{HOST}/api/metrics", match=[matchers.query_param_matcher(asked)], json={"a": 1})
-    assert monitor.metrics("5m", 60) == {"a": 1}
+    api.get(f"{HOST}/api/metrics", match=[matchers.query_param_matcher(asked)], json=FIGURES)
+    assert monitor.metrics("5m", 60) == FIGURES
+
+
+@pytest.mark.parametrize("report", [{"a": 1}, FIGURES | {"scope": None}, FIGURES | {"requests": 3}])
+def test_figures_of_another_s_monitor_are_none_of_ours(
+    monitor: Monitor, api: Any, report: dict[str, Any]
+) -> None:
+    api.get(f"{HOST}/api/metrics", json=report)
+    with pytest.raises(UnexpectedReply, match="no report of this monitor's"):
+        monitor.metrics("5m")
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, Invalid), (401, Unauthorised), (404, NotFound)])

@@ -104,6 +104,28 @@ def test_a_round_ends_with_a_code_that_a_cron_understands(
     assert caught.value.code == ExitCode.UNAVAILABLE
 
 
+def test_a_round_that_breaks_off_does_not_end_the_watch(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rounds: list[Any] = [Unavailable("The database gave no answer", "timeout"), watched()]
+
+    def go(*_: object) -> Any:
+        if not rounds:
+            raise KeyboardInterrupt
+        now = rounds.pop(0)
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    monkeypatch.setattr(step, "go", go)
+    monkeypatch.setattr(monitor.time, "sleep", lambda _seconds: None)
+    with pytest.raises(KeyboardInterrupt):
+        monitor.watch(c, json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"due": 0}
+    assert "this round broke off: The database gave no answer" in printed.err
+
+
 def test_a_test_alert_must_arrive(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,12 +35,6 @@ def world() -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def _of_an_isolate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave this process' memory out, of which all tests together have more than an isolate."""
-    monkeypatch.setattr("xswarm_monitoring.scheduler.resident_memory", lambda: 1 << 20)
-
-
 @pytest.fixture
 def clean(database: Database) -> Database:
     """The database without what was measured and told before."""

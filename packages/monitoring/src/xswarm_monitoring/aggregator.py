@@ -10,7 +10,7 @@ from typing import Any
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.instruments import FLUSH_FAILURES
 from xswarm_monitoring.metrics import Metrics
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.plain import described
 from xswarm_monitoring.selection import WHOLE, Selection
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
 from xswarm_monitoring.window import Window
@@ -150,7 +150,7 @@ class Aggregator:
             releases = await storage.releases(since)
             return Gathered(found.windows, found.start, releases, "all")
         except Exception as error:
-            why = mask_text(f"{type(error).__name__}: {error}")
+            why = described(error)
             return replace(self._own(since, now, version), incomplete=why)
 
     def _own(self, since: float, now: float, version: str) -> Gathered:

@@ -27,6 +27,7 @@ LEASE = 50.0
 """Seconds for which a round that tells keeps others from telling the same."""
 
 _UNDELIVERED_KEPT = 50
+_KEPT_OF_AN_ENTRY = 7  # after its alert and state; a later version may keep more
 
 
 class What(Enum):
@@ -148,6 +149,7 @@ class Entry:
         flapping: whether it goes on and off too often to tell each time.
         by: who saw it last, of those who watch.
         recent: whether it was due, for each of the last rounds.
+        told_as: the gravest severity that people were told of it; None where they were not.
     """
 
     alert: Alert
@@ -159,6 +161,7 @@ class Entry:
     flapping: bool = False
     by: str = ""
     recent: list[bool] = field(default_factory=list)
+    told_as: Severity | None = None
 
 
 @dataclass
@@ -226,15 +229,16 @@ class AlertState:
         """Note an event, which has no end, and return what people are to be told.
 
         The same event again within ``Policy.event_repeat`` is counted, and told by
-        :meth:`summed_up` once that time is over. One that is added up is collected for
-        ``Policy.gather`` first, so that fifty customers' payments are one message.
+        :meth:`summed_up` once that time is over; one that is graver is told at once. One that
+        is added up is collected for ``Policy.gather`` first, so that fifty customers' payments
+        are one message.
 
         Args:
             alert: the event.
             now: seconds since 1970.
         """
         event = self.events.get(alert.key)
-        if event is not None:
+        if event is not None and (event.collected or alert.severity <= event.alert.severity):
             event.add(alert)
             return []
         gathering = bool(alert.several and self.policy.gather)
@@ -330,7 +334,8 @@ class AlertState:
         if self._silenced(entry.alert, now):
             return []
         repeat = self.policy.repeat[entry.alert.severity]
-        if entry.told is not None and now - entry.told < repeat:
+        graver = entry.told_as is not None and entry.alert.severity > entry.told_as
+        if entry.told is not None and now - entry.told < repeat and not graver:
             return []
         return [self._tell(entry, What.STILL, now)]
 
@@ -343,13 +348,13 @@ class AlertState:
         if entry.state is State.FIRING and silent >= self.policy.clear:
             entry.state = State.QUIET
             if entry.told is not None and not entry.flapping:
-                return [self._tell(entry, What.RESOLVED, now)]
+                return [self._resolved(entry, now)]
         if entry.state is State.QUIET and silent >= self._remembered(entry):
             if True in entry.recent and not entry.fires:
                 return []  # it may come and go
             del self.entries[key]
             if entry.told is not None and entry.flapping:
-                return [self._tell(entry, What.RESOLVED, now)]
+                return [self._resolved(entry, now)]
         return []
 
     def _remembered(self, entry: Entry) -> float:
@@ -357,7 +362,15 @@ class AlertState:
 
     def _tell(self, entry: Entry, what: What, now: float) -> Notice:
         entry.told = now
+        entry.told_as = max(entry.told_as or entry.alert.severity, entry.alert.severity)
         return Notice(what, entry.alert, entry.since, now, max(len(entry.fires), 1))
+
+    def _resolved(self, entry: Entry, now: float) -> Notice:
+        """Return the end of an alert, for all whom the gravest word of it had reached."""
+        severity, entry.told_as = entry.told_as or entry.alert.severity, None
+        ended = replace(entry, alert=replace(entry.alert, severity=severity))
+        entry.told = now
+        return self._tell(ended, What.RESOLVED, now)
 
     def _summed_up(self, now: float) -> list[Notice]:
         """Return the events that happened again since people were told of them."""
@@ -390,7 +403,7 @@ class AlertState:
             self.record(notice, {"silence": SILENCED})
             entry = self.entries.get(notice.alert.key)
             if entry is not None and notice.what is not What.RESOLVED:
-                entry.told = None
+                entry.told = entry.told_as = None
         return audible
 
     def dump(self) -> str:
@@ -451,8 +464,10 @@ def summary(book: AlertState) -> dict[str, Any]:
 
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
+    # It stands in the alert: an earlier version, to which one may go back, reads no longer lists.
+    told_as = {"told_as": entry.told_as.name} if entry.told_as else {}
     return [
-        entry.alert.as_json(),
+        entry.alert.as_json() | told_as,
         entry.state.value,
         *times,
         entry.flapping,
@@ -463,7 +478,10 @@ def _entry_as_json(entry: Entry) -> list[Any]:
 
 def _entry_from_json(data: list[Any]) -> Entry:
     alert, state, *rest = data
-    return Entry(alerts.from_json(alert), State(state), *rest)
+    entry = Entry(alerts.from_json(alert), State(state), *rest[:_KEPT_OF_AN_ENTRY])
+    known = alert.get("told_as", alert["severity"] if entry.told is not None else None)
+    entry.told_as = Severity[known] if known else None
+    return entry
 
 
 def _notice_from_json(data: Mapping[str, Any]) -> Notice:

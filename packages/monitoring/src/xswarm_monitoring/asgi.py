@@ -46,6 +46,7 @@ path (:mod:`xswarm_monitoring.paths`). What it did not find, or refused, is a sc
 not: it has no label of its own.
 """
 CLIENT_LEFT = 499
+_BODIES = frozenset(("http.response.body", "http.response.pathsend", "http.response.zerocopysend"))
 _REQUEST_ID = b"x-request-id"
 _VERSION = VERSION.lower().encode()
 _LENGTH = len(_REQUEST_ID)
@@ -161,10 +162,18 @@ class Monitor:
             correlation.probe = self._recognised(scope, correlation.claim)
         if self._pushes:
             self._begin_trace(scope, correlation)
-        status, answered, left = 500, 0.0, False
+        status, answered, ending, left = 500, 0.0, False, False
+
+        async def receive_noting() -> Message:
+            nonlocal left
+            message = await receive()
+            # Servers say the same once an answer is over, whoever stays or leaves.
+            if message["type"] == "http.disconnect" and not ending:
+                left = True
+            return message
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, answered, left
+            nonlocal status, answered, ending, left
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
@@ -176,26 +185,30 @@ class Monitor:
                 if correlation.probe:
                     headers += self._version(scope)
                 message["headers"] = headers
+            elif message["type"] in _BODIES and not message.get("more_body"):
+                ending = True
             try:
                 await send(message)
             except OSError:  # as a server says that its connection is closed
                 left = True
                 raise
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+            if ending and not answered:
                 answered = self._timer()  # what the app still does is no part of its answer
 
         token = set_current(correlation)
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive_noting, send_with_id)
         except Exception as error:
-            status = CLIENT_LEFT if left else 500
+            status = 500
             if not left:
                 self.log_raised(error)
             raise
         except BaseException:  # cancelled: the client left
-            status = CLIENT_LEFT
+            left = True
             raise
         finally:
+            if left:  # whatever the app made of it: nobody was there to see
+                status = CLIENT_LEFT
             self._measure(scope, root, status, started, answered or self._timer(), correlation)
             reset_current(token)
 

@@ -19,7 +19,7 @@ from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.plain import described
 from xswarm_monitoring.route_report import Named, route_report
 from xswarm_monitoring.router import Listed
 from xswarm_monitoring.selection import SUMMARY, WHOLE, Selection, of_route
@@ -122,7 +122,7 @@ class Endpoints:
         try:
             probes = list(self.probes(env))
         except Exception as error:  # a missing binding, say: it must show, not end the report
-            output = mask_text(f"{type(error).__name__}: {error}")
+            output = described(error)
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
         asked = [
             each if longest is None else replace(each, timeout=min(each.timeout, longest))
@@ -160,7 +160,7 @@ class Endpoints:
         try:
             total = await self.keeper.total(request.env, self.version_of(request.env))
         except Exception as error:
-            return _json(503, {"error": mask_text(f"{type(error).__name__}: {error}")})
+            return _json(503, {"error": described(error)})
         openmetrics = asked.format == "openmetrics"
         gauges, (whole, families) = await self.gauges(request.env), self.exposed(total)
         text = exposition.write(whole, families, gauges, openmetrics=openmetrics)
@@ -263,7 +263,7 @@ class Endpoints:
             _, text = await DatabaseShelf(execute).load() if execute else (0, "")
             book = alert_state.load(text) if text else book
         except Exception as error:
-            incomplete = mask_text(f"{type(error).__name__}: {error}")
+            incomplete = described(error)
         return _json(200, alert_state.summary(book) | {"incomplete": incomplete})
 
     async def tail(self, request: Request) -> Answer:
@@ -287,14 +287,17 @@ class Endpoints:
 
     def _gauges(self, env: Any, checks: Iterable[Check]) -> list[Gauge]:
         version = self.version_of(env)
+        found = list(checks)
         info: Values = [({"service": self.service, "version": version}, 1.0)]
-        up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in checks]
+        up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in found]
+        needed: Values = [({"component": c.name}, float(c.critical)) for c in found]
         beyond: Values = [
             ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
         ]
         given = (
             Gauge("service_info", "The service and the version that answered", info),
             Gauge("health_check_up", "Whether a component works, as it was asked just now", up),
+            Gauge("health_check_critical", "Whether the service is down without it", needed),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
         )
         return [gauge for gauge in given if gauge.values]

@@ -7,6 +7,7 @@ made up for by the next one, and of two rounds at once only one tells.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import LEASE, AlertState, Entry, Notice, Policy
 from xswarm_monitoring.notifier import Notifier
+from xswarm_monitoring.plain import described
 from xswarm_monitoring.storage import Execute
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
@@ -184,7 +186,8 @@ async def evaluate_with_fallback(
 ) -> Evaluation:
     """Go one round, by a reserve while the shelf is away.
 
-    What began in the reserve ends there, so that each alert is told by one book.
+    What began in the reserve ends there, so that each alert is told by one book. A reserve that
+    cannot be had is not needed while the shelf is there: that it is away may be the very outage.
 
     Args:
         due: the conditions that hold now.
@@ -194,8 +197,11 @@ async def evaluate_with_fallback(
         now: seconds since 1970.
         policy: when people are told.
         by: who watches.
+
+    Raises:
+        Exception: what the reserve raised while the shelf was away, too; then nobody was told.
     """
-    _, text = await reserve.load()
+    text = await _begun_in(reserve)
     begun = books.load(text, policy).entries if text else {}
 
     def go(where: AlertStore, those: Sequence[Alert]) -> Awaitable[Evaluation]:
@@ -206,13 +212,28 @@ async def evaluate_with_fallback(
     try:
         first = await go(shelf, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
-        outage = alerts.service_outage("database", f"{type(error).__name__}: {error}")
+        outage = alerts.service_outage("database", described(error))
         return await go(reserve, [*due, outage])
     if not text:
         return first
     second = await go(reserve, [each for each in due if each.key in begun])
     await _bring_home(reserve, shelf)
     return first.and_(second)
+
+
+async def _begun_in(reserve: FallbackStore) -> str:
+    """Return the reserve's book; an empty text where it has none that can be had or read."""
+    try:
+        _, text = await reserve.load()
+        if text:
+            books.load(text)
+    except (ValueError, KeyError, TypeError, AttributeError):  # cut off as it was written, say
+        with suppress(Exception):
+            await reserve.forget()  # it is begun anew
+        return ""
+    except Exception:  # where it is needed, it raises again
+        return ""
+    return text
 
 
 async def _bring_home(reserve: FallbackStore, shelf: AlertStore) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring.clock import Clock, iso
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.plain import described, plain
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -31,9 +31,10 @@ class Probe:
 
     Args:
         name: the component, as it stands in the report, e.g. ``database``.
-        run: asks it; raises, or says so in its ``status``, where it does not work. The
-            mapping it may give is shown to administrators; its keys ``status``
-            (``pass``, ``warn`` or ``fail``) and ``output`` (why) are understood.
+        run: asks it; raises, returns False or says so in its ``status``, where it does not
+            work. A mapping it returns is shown to administrators, masked; its keys ``status``
+            (``pass``, ``warn`` or ``fail``) and ``output`` (why) are understood. Whatever else
+            it returns, True or rows, is an answer.
         critical: whether the service is down without it; only then does a report fail.
         timeout: seconds it may take.
         ready: whether ``/health/ready`` asks it too, not only ``/health/detailed``.
@@ -45,7 +46,7 @@ class Probe:
     """
 
     name: str
-    run: Callable[[], Awaitable[Mapping[str, Any] | None]]
+    run: Callable[[], Awaitable[object]]
     critical: bool = True
     timeout: float = 0.4
     ready: bool = False
@@ -237,16 +238,19 @@ def _forget(task: Future[Any]) -> None:
         task.exception()
 
 
-def _understand(told: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
-    facts = dict(told or {})
+def _understand(told: object) -> tuple[str, str, Mapping[str, Any]]:
+    """Read what a probe gave: a mapping tells, False is a refusal, and all else an answer."""
+    if told is False:
+        return FAIL, "the probe gave False", {}
+    facts = plain(told) if isinstance(told, Mapping) else {}
     status, output = str(facts.pop("status", PASS)), str(facts.pop("output", ""))
     if status not in _STATUSES:
         return FAIL, f"the probe gave the unknown status {status!r}", facts
-    return status, mask_text(output)[:_LONGEST_OUTPUT], facts
+    return status, output[:_LONGEST_OUTPUT], facts
 
 
 def _describe(error: BaseException) -> str:
-    return mask_text(f"{type(error).__name__}: {error}")[:_LONGEST_OUTPUT]
+    return described(error)[:_LONGEST_OUTPUT]
 
 
 def verdict(checks: Sequence[Check]) -> str:

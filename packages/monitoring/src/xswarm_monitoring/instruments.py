@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -194,10 +195,15 @@ Value = TypeVar("Value", Sketch, float)
 
 
 class Instrument(Generic[Value]):
-    """Hold a family's values since they were last taken, within its bounds."""
+    """Hold a family's values since they were last taken, within its bounds.
 
-    def __init__(self, family: Family) -> None:
-        self.family = family
+    Args:
+        family: says what they are.
+        lock: held by who counts, and by who takes what was counted: other threads do either.
+    """
+
+    def __init__(self, family: Family, lock: RLock | None = None) -> None:
+        self.family, self._lock = family, lock or RLock()
         self.overflowed = 0
         self._live: dict[Labels, Value] = {}
         self._known: dict[Labels, float] = {}
@@ -245,8 +251,8 @@ class Instrument(Generic[Value]):
 class Distribution(Instrument[Sketch]):
     """Sketch the values observed under each label set."""
 
-    def __init__(self, family: Family) -> None:
-        super().__init__(family)
+    def __init__(self, family: Family, lock: RLock | None = None) -> None:
+        super().__init__(family, lock)
         self.quick: dict[Any, Sketch] = {}
         """Sketches by what their user calls them: it is empty again once they are taken."""
 
@@ -257,7 +263,8 @@ class Distribution(Instrument[Sketch]):
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under its labels, in the family's order."""
-        self.at(labels).observe(float(value))  # a Decimal, say, cannot be added to others
+        with self._lock:
+            self.at(labels).observe(float(value))  # a Decimal, say, cannot be added to others
 
     def is_counted_apart(self, labels: Labels) -> bool:
         """Return whether a label set has a sketch of its own at the moment."""
@@ -283,11 +290,12 @@ class Counter(Instrument[float]):
         if not 0 <= amount < inf:
             raise ValueError(f"{self.family.name} only grows: {amount}")
         amount = amount if isinstance(amount, int) else float(amount)
-        live = self._live
-        if labels not in live:
-            labels = self._admit(labels)
-            live.setdefault(labels, 0)
-        live[labels] += amount
+        with self._lock:
+            live = self._live
+            if labels not in live:
+                labels = self._admit(labels)
+                live.setdefault(labels, 0)
+            live[labels] += amount
 
 
 def by_name(families: tuple[Family, ...]) -> Mapping[str, Family]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from xswarm_monitoring.clock import Clock, iso
 from xswarm_monitoring.correlation import current
-from xswarm_monitoring.printable import printable
-from xswarm_monitoring.redaction import mask_beginning
-
-_LONGEST_TEXT = 8_000  # characters of one value
-_DEEPEST = 6  # levels of nested values
+from xswarm_monitoring.plain import plain, plain_text
 
 
 class Level(IntEnum):
@@ -106,11 +102,13 @@ class Log:
         if not self.writes(level):
             return
         entry = {"timestamp": iso(self._clock.wall()), "level": level.name.lower()}
-        entry |= {"service": self.service, "message": _plain(message)}
+        entry |= {"service": self.service, "message": plain(message)}
         request = current()
         if request is not None:
             entry |= {"request_id": request.request_id, "trace_id": request.trace_id}
-        entry |= {key: _plain(value) for key, value in fields.items() if key not in entry}
+        entry |= {
+            plain_text(key): plain(value) for key, value in fields.items() if key not in entry
+        }
         self._write(_json(entry) if self.structured else _text(entry))
         if self.kept is not None:
             span = request.span_id if request is not None and request.sampled else ""
@@ -119,18 +117,6 @@ class Log:
 
 def _stack(raised: BaseException) -> str:
     return "".join(traceback.format_exception(raised))
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value as JSON knows it, masked and bounded."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if depth < _DEEPEST and isinstance(value, Mapping):
-        return {str(key): _plain(each, depth + 1) for key, each in value.items()}
-    if depth < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(each, depth + 1) for each in value]
-    text = value if isinstance(value, str) else repr(value)
-    return printable(mask_beginning(text, _LONGEST_TEXT))
 
 
 def _json(entry: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -78,8 +79,12 @@ class Metrics:
         self.clock = clock or Clock()
         self.slot, self.retention = slot, retention
         self.families = instruments.by_name((*instruments.FAMILIES, *own))
-        self._counters = _instruments(self.families, Kind.COUNTER, Counter)
-        self._distributions = _instruments(self.families, Kind.DISTRIBUTION, Distribution)
+        self.lock = RLock()
+        """Held by who counts, seals or reads; a request that is answered goes without."""
+        self._counters = _instruments(self.families, Kind.COUNTER, Counter, self.lock)
+        self._distributions = _instruments(
+            self.families, Kind.DISTRIBUTION, Distribution, self.lock
+        )
         self.declared: dict[str, set[Labels]] = {}
         self._slow: list[SlowQuery] = []
         self.born = self.clock.wall()
@@ -128,9 +133,10 @@ class Metrics:
 
     def keep_slow(self, query: SlowQuery) -> None:
         """Keep a slow query, of many in one frame the slowest."""
-        self._slow.append(query)
-        if len(self._slow) > _SLOW_QUERIES_A_FRAME:
-            self._slow.remove(min(self._slow, key=lambda kept: kept.seconds))
+        with self.lock:
+            self._slow.append(query)
+            if len(self._slow) > _SLOW_QUERIES_A_FRAME:
+                self._slow.remove(min(self._slow, key=lambda kept: kept.seconds))
 
     def _begin(self, earliest: float) -> None:
         """Begin a slot; slots of all processes begin at the same times of day.
@@ -156,6 +162,10 @@ class Metrics:
 
     def seal(self) -> None:
         """Close the frame now, so that all measured until now can be flushed."""
+        with self.lock:
+            self._seal()
+
+    def _seal(self) -> None:
         taken = self._take()
         if taken:
             self._number += 1
@@ -193,42 +203,48 @@ class Metrics:
                 self.counter(instruments.LOST_FRAMES).add(1 + _lost_before(gone))
 
     def total(self) -> Window:
-        """Return all that was measured since this process began; not to be changed.
+        """Return all that was measured since this process began, as it is now.
 
         Some of it may be retired; :func:`xswarm_monitoring.bounds.visible` leaves that out.
         """
-        self.seal()
-        self._total.end = max(self._total.end, self.clock.wall())
-        return self._total
+        with self.lock:
+            self.seal()
+            self._total.end = max(self._total.end, self.clock.wall())
+            return window.merge((self._total,), self._total.start, self._total.end)
 
     def frames(self, seconds: float) -> list[Window]:
         """Return the frames that ended within the last seconds, the oldest first."""
-        self.seal()
         since = self.clock.wall() - seconds
-        return [window.load(closed.text) for closed in self._closed if closed.end > since]
+        with self.lock:
+            self.seal()
+            kept = [closed for closed in self._closed if closed.end > since]
+        return [window.load(closed.text) for closed in kept]
 
     def since(self, number: int) -> list[Closed]:
         """Return the frames after a number that are still kept, the oldest first."""
-        self.seal()
-        return [closed for closed in self._closed if closed.number > number]
+        with self.lock:
+            self.seal()
+            return [closed for closed in self._closed if closed.number > number]
 
     def unflushed(self) -> list[Closed]:
         """Return what no storage has taken yet, the oldest first, a row for up to a minute.
 
         What was returned once is returned again as it was, since a storage may have it.
         """
-        self.seal()
-        fresh = [closed for closed in self._unflushed if closed.number > self._offered]
-        for _ in fresh:
-            self._unflushed.pop()
-        self._unflushed += [_joined(group) for group in _groups(fresh)]
-        self._offered = self._number
-        return list(self._unflushed)
+        with self.lock:
+            self.seal()
+            fresh = [closed for closed in self._unflushed if closed.number > self._offered]
+            for _ in fresh:
+                self._unflushed.pop()
+            self._unflushed += [_joined(group) for group in _groups(fresh)]
+            self._offered = self._number
+            return list(self._unflushed)
 
     def flushed(self, number: int) -> None:
         """Note that a storage holds all frames up to a number."""
-        while self._unflushed and self._unflushed[0].number <= number:
-            self._unflushed.popleft()
+        with self.lock:
+            while self._unflushed and self._unflushed[0].number <= number:
+                self._unflushed.popleft()
 
     def overflowed(self) -> dict[str, int]:
         """Return how many observations each family had no label set for, where any."""
@@ -244,7 +260,7 @@ class Requests:
     """
 
     def __init__(self, metrics: Metrics, family: Family) -> None:
-        self._durations = metrics.distribution(family)
+        self._lock, self._durations = metrics.lock, metrics.distribution(family)
         self._quick = self._durations.quick
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -265,10 +281,11 @@ class Requests:
         """Return the sketch of such requests, and keep it at hand where it is theirs alone."""
         known = method if method in _METHODS else instruments.OVERFLOW
         labels = (route, known, _STATUSES.get(status, instruments.OVERFLOW))
-        sketch = self._durations.at(labels)
-        if known == method and self._durations.is_counted_apart(labels):
-            self._quick[route, method, status] = sketch
-        return sketch
+        with self._lock:
+            sketch = self._durations.at(labels)
+            if known == method and self._durations.is_counted_apart(labels):
+                self._quick[route, method, status] = sketch
+            return sketch
 
 
 class Database:
@@ -428,9 +445,12 @@ Kept = TypeVar("Kept", Counter, Distribution)
 
 
 def _instruments(
-    named: Mapping[str, Family], kind: Kind, instrument: Callable[[Family], Kept]
+    named: Mapping[str, Family],
+    kind: Kind,
+    instrument: Callable[[Family, RLock], Kept],
+    lock: RLock,
 ) -> dict[str, Kept]:
-    return {name: instrument(family) for name, family in named.items() if family.kind is kind}
+    return {name: instrument(each, lock) for name, each in named.items() if each.kind is kind}
 
 
 def _taken(

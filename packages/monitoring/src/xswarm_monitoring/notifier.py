@@ -11,7 +11,7 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Notice
 from xswarm_monitoring.channels import Channel
 from xswarm_monitoring.http_request import Outgoing, Send
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.plain import described
 
 DELIVERED = "delivered"
 
@@ -53,11 +53,13 @@ class Patience:
         attempts: how often at most.
         pause: seconds before the second attempt; doubled before each further one.
         longest: seconds; a service that asks for a longer pause is given up for now.
+        answer: seconds that one attempt may take, since other channels wait for it.
     """
 
     attempts: int = 3
     pause: float = 1.0
     longest: float = 30.0
+    answer: float = 20.0
 
 
 class Notifier:
@@ -155,11 +157,15 @@ class Notifier:
         return attempt.outcome
 
     async def _attempt(self, request: Outgoing) -> _Attempt:
+        from asyncio import wait_for  # a Worker's start must not pay for it
+
         try:
-            response = await self._send(request)
+            response = await wait_for(self._send(request), self._patience.answer)
+        except TimeoutError:
+            return _Attempt("failed: no answer in time", repeatable=True)
         except Exception as error:
             # It may have arrived; an alert told twice is better than one told never.
-            return _Attempt(mask_text(f"failed: {type(error).__name__}: {error}"), repeatable=True)
+            return _Attempt(f"failed: {described(error)}", repeatable=True)
         if 200 <= response.status < 300:
             return _Attempt(DELIVERED)
         repeatable = response.status in _REPEATABLE or response.status >= 500

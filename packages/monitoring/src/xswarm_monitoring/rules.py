@@ -37,7 +37,7 @@ class Thresholds:
         query_errors: the part of queries that failed.
         payment_failures: the part of payments that failed.
         memory: the part of ``memory_limit`` in use.
-        memory_limit: bytes; a Worker's isolate has 128 MiB.
+        memory_limit: bytes; by default what the process says that it may have.
         failed_logins: logins that failed in the window; from so many on, 0: never.
         forged_tokens: tokens that were not made here, likewise.
         forged_webhooks: webhooks whose signature does not fit, likewise.
@@ -52,7 +52,7 @@ class Thresholds:
     query_errors: float = 0.05
     payment_failures: float = 0.2
     memory: float = 0.9
-    memory_limit: int = 128 << 20
+    memory_limit: int | None = None
     least: int = 20
     failed_logins: int = 20
     forged_tokens: int = 30
@@ -172,6 +172,7 @@ def judge(
     checks: Sequence[Check] = (),
     thresholds: Thresholds | None = None,
     memory: int | None = None,
+    memory_limit: int | None = None,
 ) -> list[Alert]:
     """Return the alerts that are due now.
 
@@ -180,6 +181,7 @@ def judge(
         checks: what the probes found last.
         thresholds: where wrong begins.
         memory: bytes in use; None where the runtime does not tell.
+        memory_limit: bytes that there may be, likewise.
     """
     limits = thresholds or Thresholds()
     return [
@@ -188,7 +190,7 @@ def judge(
         *_queries(measured, limits),
         *_payments(measured, limits),
         *abuse.due(measured, asdict(limits)),
-        *_memory(memory, limits),
+        *_memory(memory, limits.memory_limit or memory_limit, limits.memory),
     ]
 
 
@@ -295,7 +297,7 @@ def _payments(measured: Window, limits: Thresholds) -> list[Alert]:
     ]
 
 
-def _memory(used: int | None, limits: Thresholds) -> list[Alert]:
-    if used is None or used <= limits.memory * limits.memory_limit:
+def _memory(used: int | None, limit: int | None, part: float) -> list[Alert]:
+    if used is None or limit is None or used <= part * limit:
         return []
-    return [alert.high_memory(used, limits.memory_limit)]
+    return [alert.high_memory(used, limit)]

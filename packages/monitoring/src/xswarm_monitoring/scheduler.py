@@ -34,7 +34,7 @@ from xswarm_monitoring.selection import SUMMARY
 from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.status_record import Round
 from xswarm_monitoring.surroundings import Surroundings
-from xswarm_monitoring.system import resident_memory
+from xswarm_monitoring.system import memory_limit, resident_memory
 from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
@@ -84,8 +84,9 @@ class Scheduler:
         """
         checks = await self.monitor.endpoints.checks(env, patient=True)
         measured, shelf = await self._measured(env, now)
-        judged = judge(measured, checks, self.thresholds, resident_memory())
-        if shelf is not None:
+        judged = judge(measured, checks, self.thresholds, resident_memory(), memory_limit())
+        alone = self.monitor.keeper.execute(env) is None
+        if alone or shelf is not None:
             judged += await self.monitor.endpoints.slo(env).alerts(partial(self._read, env, now))
         due = [self._around(each, env) for each in judged]
         courier, reserve = self._courier(env), self.reserve(env)

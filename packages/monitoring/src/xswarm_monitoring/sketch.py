@@ -10,6 +10,7 @@ See Masson, Rim and Lee, "DDSketch", VLDB 2019, for the error bound.
 from __future__ import annotations
 
 import json
+from _thread import RLock  # threading is a module more at a Worker's start
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ _MIDDLE = 2 / (1 + BASE)  # of a bucket, as a part of its upper bound
 _TOP = 60 * PER_OCTAVE
 _THIN = 3  # observations a bucket up to which it is cheaper to count them one by one, in C
 _PENDING = 128  # observations kept as they are, then counted at once, in C
+_SETTLING = RLock()
+"""Held by who sorts observations into buckets: sketches are observed by many threads."""
 
 
 def _checked(runs: Sequence[int]) -> Sequence[int]:
@@ -96,7 +99,12 @@ class Sketch:
 
     def _settle(self) -> None:
         """Sort the pending observations into their buckets."""
-        values, self._pending = self._pending, []
+        with _SETTLING:
+            values = self._pending[:]
+            del self._pending[: len(values)]  # what another thread adds meanwhile stays
+            self._count_all(values)
+
+    def _count_all(self, values: list[float]) -> None:
         total = sum(values)
         if not isfinite(total):
             values = [value for value in values if isfinite(value)]

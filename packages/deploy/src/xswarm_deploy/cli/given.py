@@ -20,7 +20,9 @@ from xswarm_deploy.errors import Refused, typed_program
 _MAY_BE_EMPTY: Final = frozenset({"message", "wait", "junit", "report"})
 """Flags that widen nothing where they are empty; all of ``init``, which asks, may be."""
 _FROM_ONE: Final = frozenset({"steps", "last", "limit", "lines", "times", "interval"})
-_MOST: Final[Mapping[str, int]] = MappingProxyType({"port": 65535, "percent": 100})
+_MOST: Final[Mapping[str, int]] = MappingProxyType(
+    {"port": 65535, "percent": 100, "interval": 86400}
+)
 
 
 def require_useful(tasks: Iterable[object]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.monitor.alert_store import execute
-from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.services.errors import NotFound, UnexpectedReply
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.services.pace import TOO_MANY
@@ -42,6 +42,7 @@ class Seen:
         checks: each component, and whether it works.
         measured: the requests and queries of the window; from outside: the probes alone.
         memory: bytes the Worker holds; None where it does not tell.
+        memory_limit: bytes it may hold, likewise.
         remembering: whether the database answered, so that it can keep the book.
         version: what runs; empty: it does not say.
     """
@@ -50,13 +51,14 @@ class Seen:
     checks: Sequence[Check]
     measured: Window
     memory: int | None = None
+    memory_limit: int | None = None
     remembering: bool = True
     version: str = ""
 
     def judged(self, thresholds: Thresholds) -> list[Alert]:
         """Return the alerts that are due; a handful of probes counts as much as it is."""
         limits = thresholds if self.mounted else replace(thresholds, least=1)
-        return rules.judge(self.measured, self.checks, limits, self.memory)
+        return rules.judge(self.measured, self.checks, limits, self.memory, self.memory_limit)
 
 
 def look(site: Site, window: float, now: float) -> Seen:
@@ -85,19 +87,19 @@ def look(site: Site, window: float, now: float) -> Seen:
     # The Worker remembers a check for a while, so what was found here is the newer truth.
     here = [*pages.checks, *faults]
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
-    memory = health.body.get("system", {}).get("memory_bytes")
+    memory, limit = health.bytes_of("memory_bytes"), health.bytes_of("memory_limit_bytes")
     version = str(health.body.get("version") or "").replace("unknown", "")
-    return Seen(True, checks, measured, memory, not faults, version)
+    return Seen(True, checks, measured, memory, limit, not faults, version)
 
 
 def _measures(monitor: Monitor) -> bool:
     """Let the isolate that answers write what it measured; tells whether it measures at all.
 
-    A Worker may report on its health and have no monitor of ours.
+    A Worker may report on its health and have no monitor of ours, and figures of its own.
     """
     try:
         monitor.metrics("1m")
-    except NotFound:
+    except (NotFound, UnexpectedReply):
         return False
     except DeployError:
         return True  # that something is wrong shows in the checks, and in what was measured

@@ -77,19 +77,30 @@ def cases(stack: Stack) -> list[Case]:
 
 
 def _outages(stack: Stack) -> Iterator[Case]:
-    up, check = _series("up", stack, job=stack.service), "health_check_up"
-    name = stack.critical[0]
-    critical, other = (_series(check, stack, component=each) for each in (name, "mail"))
+    up, name = _series("up", stack, job=stack.service), "ledger"
+    critical, other = _check(stack, name, 1), _check(stack, "mail", 0)
+    earlier, named = _series("health_check_up", stack, component=stack.critical[0]), stack.critical
     silent = "The Worker gives no metrics: it is down, its database is, or the token is wrong"
     silence = Due(silent, {"job": stack.service, "component": "worker"})
     down = Due(f"{name} is down", {"component": name})
     without = Due("mail does not work; the service does without it", {"component": "mail"})
     yield Case("no answer", "service-outage", {up: _flat(0)}, silence)
     yield Case("an answer", "service-outage", {up: _flat(1)})
-    yield Case("a critical component down", "service-outage", {critical: _flat(0)}, down)
-    yield Case("another component down", "service-outage", {other: _flat(0)})
-    yield Case("another component down", "service-degraded", {other: _flat(0)}, without)
-    yield Case("a critical component down", "service-degraded", {critical: _flat(0)})
+    yield Case("a critical component down", "service-outage", critical, down)
+    yield Case("another component down", "service-outage", other)
+    yield Case("another component down", "service-degraded", other, without)
+    yield Case("a critical component down", "service-degraded", critical)
+    before = Due(f"{named[0]} is down", {"component": named[0]})
+    yield Case("a component of an earlier version", "service-outage", {earlier: _flat(0)}, before)
+
+
+def _check(stack: Stack, component: str, critical: float) -> Values:
+    """Return a component that is down, and whether the service is down without it."""
+    of = {"component": component}
+    return {
+        _series("health_check_up", stack, **of): _flat(0),
+        _series("health_check_critical", stack, **of): _flat(critical),
+    }
 
 
 def _requests(stack: Stack) -> Iterator[Case]:

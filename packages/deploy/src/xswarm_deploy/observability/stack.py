@@ -158,7 +158,7 @@ class Stack:
         thresholds: where wrong begins; the same as of ``inv monitor.watch``.
         timing: how often, and how long.
         calls_per_minute: what a customer may call the API; 0: there is no limit.
-        critical: the components that the service cannot do without.
+        critical: the components that a service cannot do without that does not say so itself.
         secrets: by the names of their files.
         runbook: the address of what to do about an alert; ``{name}`` in it is its name.
         dashboard: the address of the figures.

@@ -12,6 +12,7 @@ from xswarm_deploy.services.http import Headers, Http, bearer
 from xswarm_deploy.services.reply import json_or_none
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_monitoring.health import Check
+from xswarm_monitoring.printable import storable
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 VERDICTS: Final = ("pass", "warn", "fail")
 _ANY: Final = range(300, 600)  # a 503 is an answer, too
 _OR_REFUSED: Final = range(300, 500)  # somebody else's 404 is an answer, too
+_OURS: Final = {
+    "scope": str,
+    "incomplete": str,
+    **dict.fromkeys(("requests", "database", "business"), dict),
+}
+"""What every report of our monitor's has; others answer at /api/metrics, too."""
+_LARGEST: Final = 2**63
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 """Of a path in OpenAPI, beside ``parameters`` and the like; HEAD and OPTIONS are nobody's own."""
 
@@ -68,6 +76,12 @@ class Health:
             for entry in (entries if isinstance(entries, list) else ())
             if isinstance(entry, dict)
         ]
+
+    def bytes_of(self, name: str) -> int | None:
+        """Return a number of bytes of the report's ``system``; None where it tells none."""
+        system = self.body.get("system")
+        told = system.get(name) if isinstance(system, dict) else None
+        return told if isinstance(told, int) and not isinstance(told, bool) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -139,10 +153,16 @@ class Monitor:
             points: how many points of a timeline; 0: none.
 
         Raises:
-            ServiceError: there is no monitor, the token is wrong, or the window is none.
+            NotFound: there is no monitor.
+            UnexpectedReply: what answers there is another's.
+            ServiceError: the token is wrong, or the window is none.
         """
         query = {"window": window, "points": points, "format": "json"}
-        return self.http.get("/api/metrics", query=query).read(dict[str, Any])
+        reply = self.http.get("/api/metrics", query=query)
+        found = reply.read(dict[str, Any])
+        if not all(isinstance(found.get(name), kind) for name, kind in _OURS.items()):
+            raise reply.unexpected("it is no report of this monitor's")
+        return found
 
     def routes(self) -> list[tuple[str, str]] | None:
         """Return method and template of each route of the Worker's own router.
@@ -205,5 +225,19 @@ def _moment(text: Any) -> float:
 
 
 def _mapping(body: bytes) -> Mapping[str, Any]:
-    found = json_or_none(body)
+    found = _usable(json_or_none(body))
     return found if isinstance(found, dict) else {}
+
+
+def _usable(value: Any) -> Any:
+    """Return JSON of whoever answers without what cannot be shown or compared.
+
+    Half a character is no text, and a number may be none, or have no end.
+    """
+    if isinstance(value, dict):
+        return {storable(name): _usable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_usable(each) for each in value]
+    if isinstance(value, int | float):
+        return value if -_LARGEST < value < _LARGEST else None
+    return storable(value) if isinstance(value, str) else value
