@@ -21,8 +21,11 @@ import requests
 
 from tests.support.project import PROJECT
 from tests.support.uplink import Uplink
-from xswarm_deploy import errors, transport
+from xswarm_deploy import errors, transport, trust
 from xswarm_deploy.database import turso
+from xswarm_deploy.database.client import connect
+from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Http, new_session
 
@@ -130,6 +133,67 @@ def test_so_does_one_under_tls(sink: Sink, tmp_path: Path) -> None:
         timeout = (IMPATIENT, 5.0)
         reply = session.post(uplink.url, data=BODY, timeout=timeout, verify=str(certificate))
     assert reply.status_code == 200
+
+
+@pytest.fixture
+def secure(sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the server speak TLS, by a certificate that nobody knows; return that."""
+    for name in trust.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    certificate = _certificate(tmp_path / "company.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    sink.server.socket = context.wrap_socket(sink.server.socket, server_side=True)
+    return certificate
+
+
+def asked(sink: Sink) -> str:
+    """Ask by each way there is, and return what the database's client says."""
+    url = sink.url.replace("http:", "https:")
+    Http("Example", url).post("/x")
+    with pytest.raises(DatabaseError) as caught:
+        connect(url, Secret("a-token-of-the-database", "TOKEN")).query("SELECT 1")
+    address = ("127.0.0.1", sink.server.server_port)
+    with (
+        socket.create_connection(address) as plain,
+        trust.context().wrap_socket(plain, server_hostname="127.0.0.1"),
+    ):
+        return caught.value.why
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_are_trusted_whichever_variable_names_them(
+    sink: Sink, secure: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, str(secure))
+    assert asked(sink) == "the answer is not Hrana's"
+
+
+@pytest.mark.usefixtures("secure")
+def test_one_that_is_not_trusted_is_told_with_what_to_do(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sink.url.replace("http:", "https:")
+    with pytest.raises(ServiceUnavailable, match="not trusted: self-signed certificate") as caught:
+        Http("Example", url, retries=0).post("/x")
+    assert "REQUESTS_CA_BUNDLE=FILE" in caught.value.remedy
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(DatabaseError) as refused:
+        connect(url, Secret("a-token-of-the-database", "TOKEN")).query("SELECT 1")
+    assert (
+        refused.value.remedy
+        == "SSL_CERT_FILE names /nowhere/ca.pem, which is not there: correct that"
+    )
+
+
+def test_statements_are_not_sent_to_where_a_network_that_wants_a_login_leads(
+    sink: Sink, raw_server: Callable[..., Any]
+) -> None:
+    moved = f"HTTP/1.1 307 Moved\r\nLocation: {sink.url}/login\r\nContent-Length: 0\r\n\r\n"
+    server = raw_server(lambda connection, _: connection.sendall(moved.encode()))
+    with pytest.raises(DatabaseError, match="a network that wants a login") as caught:
+        connect(server.url).query("SELECT 'private'")
+    assert (caught.value.in_doubt, sink.agents) == (False, [])
 
 
 @pytest.mark.slow

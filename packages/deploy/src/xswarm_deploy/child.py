@@ -59,5 +59,9 @@ def environment() -> dict[str, str]:
 def installer() -> dict[str, str]:
     """Return the environment of pip, uv or npm: the way to its index, too."""
     named = {n: value for n, value in os.environ.items() if n.startswith(("PIP_", "UV_"))}
-    network = {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
-    return environment() | named | network
+    return environment() | named | network()
+
+
+def network() -> dict[str, str]:
+    """Return what says how the network is reached: proxies, and certificates that are trusted."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from xswarm_deploy import trust
 from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.requesting import requests, urllib3
@@ -227,6 +229,16 @@ _POOLS: Final = {"http": _Pool, "https": _SecurePool}
 class Adapter(requests.adapters.HTTPAdapter):
     """Carry the requests of a session; to be mounted in place of the one of requests."""
 
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the pool for a request, and for the certificates that are trusted."""
+        return super().get_connection_with_tls_context(request, _trusted(verify), proxies, cert)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Let a connection trust the certificates that the environment names."""
+        super().cert_verify(conn, url, _trusted(verify), cert)  # type: ignore[no-untyped-call]
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools of direct connections."""
         super().init_poolmanager(*args, **options, socket_options=_socket_options())
@@ -239,6 +251,11 @@ class Adapter(requests.adapters.HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+def _trusted(verify: bool | str | None) -> bool | str | None:
+    """Return the certificates to trust; of those that the environment names, requests knows two."""
+    return (trust.named() or True) if verify is True else verify
 
 
 def open_ahead(
@@ -269,6 +286,48 @@ def _socket_options() -> list[tuple[int, int, int | bytes]]:
     """Return urllib3's options, and one by which what was sent is not merely buffered."""
     lowat = [(socket.IPPROTO_TCP, _LOWAT, _UNSENT)] if _LOWAT is not None else []
     return [*urllib3.connection.HTTPConnection.default_socket_options, *lowat]
+
+
+def reason(error: Exception) -> str:
+    """Return why a request failed, in words of our own: the error's own may leak."""
+    if found := _certificate_error(error):
+        return f"the TLS certificate is not trusted: {found.verify_message}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the TLS handshake failed"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy gave no connection (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if not was_sent(error):
+        return "no connection"
+    return "the connection broke before the reply was complete"
+
+
+def remedy(error: Exception) -> str:
+    """Return what to do about a request that failed; empty: that depends on the service."""
+    return trust.remedy() if _certificate_error(error) else ""
+
+
+def was_sent(error: Exception) -> bool:
+    """Return whether the service may have got the request; only a sure no is False."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return False
+    if isinstance(_cause(error), urllib3.exceptions.NewConnectionError):
+        return False
+    return _certificate_error(error) is None
+
+
+def _cause(error: Exception) -> object:
+    wrapped = error.args[0] if error.args else None
+    return getattr(wrapped, "reason", wrapped)
+
+
+def _certificate_error(error: Exception) -> ssl.SSLCertVerificationError | None:
+    cause = _cause(error)
+    found = cause.args[0] if isinstance(cause, urllib3.exceptions.SSLError) else None
+    return found if isinstance(found, ssl.SSLCertVerificationError) else None
 
 
 def read(response: requests.Response, largest: int, late: Callable[[], bool]) -> bytes:

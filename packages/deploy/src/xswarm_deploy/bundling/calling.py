@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy import fence
+from xswarm_deploy import child, fence
 from xswarm_deploy.bundling import bundle, programs
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
@@ -34,7 +34,7 @@ def wrangler(environment: Environment, folder: Path, *words: str, failed: str) -
             ended = subprocess.run(
                 command,
                 cwd=folder,
-                env=bundle.environment(Path(scratch)) | _credentials(environment),
+                env=bundle.environment(Path(scratch)) | child.network() | _credentials(environment),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 encoding="utf-8",

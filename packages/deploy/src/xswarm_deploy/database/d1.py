@@ -239,10 +239,7 @@ class D1Database:
                 allow_redirects=False,
             )
         except RequestException as error:
-            sent = not _never_connected(error)
-            raise DatabaseError(
-                "unavailable", type(error).__name__, in_doubt=sent, remedy=_REACH
-            ) from None
+            raise _unreached(error, _REACH) from None
         return _unwrapped(reply, self.url.removeprefix(f"{SCHEME}:"))
 
     def _session(self) -> Session:
@@ -274,11 +271,11 @@ def _open(access: D1Access) -> Session:
     return session
 
 
-def _never_connected(error: Exception) -> bool:
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+def _unreached(error: Exception, remedy: str) -> DatabaseError:
+    from xswarm_deploy import transport
 
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+    sent, told = transport.was_sent(error), transport.remedy(error) or remedy
+    return DatabaseError("unavailable", transport.reason(error), in_doubt=sent, remedy=told)
 
 
 def _queries(statements: Sequence[Statement]) -> list[dict[str, Any]]:

@@ -33,6 +33,8 @@ _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
 _TRIES_TO_CONNECT = 3
 _CONNECTIONS = 16  # that are kept, for as many threads
 _LONGEST_ANSWER = 300  # characters of an unexpected answer that an error quotes
+_NO_JSON = "the answer is no JSON: a page of a proxy, or of a network that wants a login?"
+_LEADS_AWAY = "the answer leads to another place: is it a network that wants a login?"
 _importing = threading.Lock()
 
 
@@ -225,6 +227,7 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
         f"{urlsplit(connection.database_url).scheme}://",
         transport.Adapter(max_retries=retry, pool_maxsize=_CONNECTIONS),
     )
+    connection.session.max_redirects = 0  # the statements would go to another place
     connection.session.headers["User-Agent"] = transport.USER_AGENT
     connection.session.auth = _finished  # without one, a netrc entry would replace the token
     return connection
@@ -322,25 +325,29 @@ def _entries(reply: Response) -> Iterator[hrana.Json]:
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what turso-python and requests raise into the errors both homes share."""
-    from requests.exceptions import RequestException
+    from requests.exceptions import JSONDecodeError, RequestException
 
     try:
         yield
     except _library().TursoHTTPError as error:
         raise _of_status(error.status, str(error.message)) from None
+    except JSONDecodeError:
+        raise DatabaseError("unavailable", _NO_JSON, in_doubt=True) from None
     except RequestException as error:
-        # The text of such an error may quote a header; its type says enough.
-        sent = not _never_connected(error)
-        raise DatabaseError("unavailable", type(error).__name__, in_doubt=sent) from None
+        raise _unreached(error) from None
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
 
 
-def _never_connected(error: RequestException) -> bool:
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+def _unreached(error: RequestException) -> DatabaseError:
+    from requests.exceptions import TooManyRedirects
 
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+    from xswarm_deploy import transport
+
+    if isinstance(error, TooManyRedirects):
+        return DatabaseError("unavailable", _LEADS_AWAY)
+    sent, remedy = transport.was_sent(error), transport.remedy(error)
+    return DatabaseError("unavailable", transport.reason(error), in_doubt=sent, remedy=remedy)
 
 
 def _of_status(status: int, message: str) -> DatabaseError:

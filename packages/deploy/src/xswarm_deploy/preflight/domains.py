@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from xswarm_deploy import trust
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.loopback import is_loopback, is_nowhere
@@ -134,7 +135,7 @@ def _certificate(site: Site, host: str, port: int) -> Seen | str:
     if _made_by_release(site, host):
         return "made with the custom domain"
     try:
-        expires, version = certificate(host, port, ssl.create_default_context())
+        expires, version = certificate(host, port, trust.context())
     except ssl.SSLCertVerificationError as error:
         remedy = "see SSL/TLS, Edge Certificates in Cloudflare's dashboard"
         return Seen("fail", f"not valid: {error.verify_message}", remedy)

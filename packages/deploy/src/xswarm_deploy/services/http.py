@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import logging
 import random
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -54,6 +53,7 @@ class _Lost(NamedTuple):
 
     reason: str
     sent: bool
+    remedy: str = ""
 
 
 @dataclass
@@ -281,7 +281,9 @@ class Http:
         except transport.TooSlow:
             return _Lost("no complete answer in time", sent=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return _Lost(_reason(error), _was_sent(error))
+            return _Lost(
+                transport.reason(error), transport.was_sent(error), transport.remedy(error)
+            )
         return outcome
 
     def _guard(self, call: _Call) -> transport.Guard | None:
@@ -327,7 +329,11 @@ class Http:
             doubt.note(self.clock)
         if isinstance(outcome, _Lost):
             raise ServiceUnavailable(
-                self.service, call.name, message=outcome.reason, in_doubt=in_doubt
+                self.service,
+                call.name,
+                message=outcome.reason,
+                in_doubt=in_doubt,
+                remedy=outcome.remedy,
             )
         taken = outcome.status < 300 and not self._refuses(outcome)
         if taken or outcome.status in expect:
@@ -460,31 +466,6 @@ def _doubtful(call: _Call, outcome: Reply | _Lost) -> bool:
 
 def _is_limit(outcome: Reply | _Lost) -> bool:
     return isinstance(outcome, Reply) and outcome.status == TOO_MANY
-
-
-def _reason(error: Exception) -> str:
-    """Return what kind of failure it was, in words of our own: the error's own may leak."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS certificate or handshake is not acceptable"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    if not _was_sent(error):
-        return "no connection"
-    return "the connection broke before the reply was complete"
-
-
-def _was_sent(error: Exception) -> bool:
-    """Return whether the service may have got the request; only a sure no is False."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return False
-    wrapped = error.args[0] if error.args else None
-    reason = getattr(wrapped, "reason", wrapped)
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        return False
-    cause = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) else None
-    return not isinstance(cause, ssl.SSLCertVerificationError)
 
 
 def _is_broken_json(headers: Mapping[str, str], body: bytes) -> bool:

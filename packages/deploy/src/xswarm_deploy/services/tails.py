@@ -8,6 +8,7 @@ wrangler's ``trace-v1`` tail: ``scriptVersion.id``, and the request with its hea
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
+from xswarm_deploy import trust
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable
@@ -302,10 +304,14 @@ def _connected(service: str, url: str) -> Iterator[ClientConnection]:
                 close_timeout=1.0,
                 max_size=_LARGEST,
                 proxy=None if is_loopback(url) else True,
+                ssl=trust.context() if urlsplit(url).scheme == "wss" else None,
             )
             socket = stack.enter_context(connection)
             socket.send(json.dumps({"debug": False}))
         except (OSError, TimeoutError, WebSocketException) as error:
             what = type(error).__name__  # its text may hold the address, which is the permission
-            raise ServiceUnavailable(service, "tail", message=f"no connection: {what}") from None
+            remedy = trust.remedy() if isinstance(error, ssl.SSLCertVerificationError) else ""
+            raise ServiceUnavailable(
+                service, "tail", message=f"no connection: {what}", remedy=remedy
+            ) from None
         yield socket

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from xswarm_deploy import trust
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.loopback import is_loopback
 
@@ -79,10 +79,9 @@ def wait(
 
 
 def _connect(host: str, port: int) -> None:
-    context = ssl.create_default_context()
     with (
         socket.create_connection((host, port), _ONE_TRY) as plain,
-        context.wrap_socket(plain, server_hostname=host),
+        trust.context().wrap_socket(plain, server_hostname=host),
     ):
         return
 
