@@ -51,6 +51,8 @@ def test_one_that_is_being_made_is_not_swept(
 ) -> None:
     (tmp_path / ".work-new").mkdir()
     sweep(tmp_path)
+    (tmp_path / ".work-new/lock").touch()  # and not yet locked
+    sweep(tmp_path)
     assert (tmp_path / ".work-new").exists()
     monkeypatch.setattr(module, "_A_MOMENT", 0.0)
     sweep(tmp_path)
