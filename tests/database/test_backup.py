@@ -26,6 +26,7 @@ from xswarm_deploy.database import (
     own,
     restore,
     restore_marker,
+    schema,
     staging,
     table_restore,
 )
@@ -217,6 +218,25 @@ def test_text_that_is_no_utf8_comes_back(database: Database, folder: Path, tmp_p
     shown = database.query("SELECT typeof(v), hex(v) FROM t ORDER BY rowid")
     assert shown[0].values_in_order == ("text", "61FF62")
     assert len(shown) == 4
+
+
+def test_a_table_beside_an_ordinary_index_is_not_taken_for_one_of_vectors(
+    remote: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(
+        remote,
+        "CREATE TABLE film (id INTEGER PRIMARY KEY, name, place F32_BLOB(3));"
+        "CREATE INDEX film_place ON film (libsql_vector_idx(place));"
+        "CREATE INDEX film_name ON film (name);"
+        "CREATE TABLE film_name_shadow (v); INSERT INTO film_name_shadow VALUES (1)",
+    )
+    made = backup.make(remote, folder, BackupRequest("test"))
+    assert made.manifest is not None
+    assert set(made.manifest.content.tables) == {"film", "film_name_shadow"}
+    remote.execute("DROP TABLE film_name_shadow")
+    put_back(made, remote, tmp_path / "work")
+    assert remote.query("SELECT v FROM film_name_shadow")[0][0] == 1
+    assert ("index", "film_place") in schema.read(remote)
 
 
 def test_what_only_libsql_knows_is_kept_beside_and_put_back(

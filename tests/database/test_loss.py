@@ -12,6 +12,8 @@ THEN = (
     "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
     "CREATE TABLE twins (v)",
     "CREATE TABLE _release_audit (v)",
+    "CREATE VIRTUAL TABLE notes USING fts5 (body)",
+    "INSERT INTO notes VALUES ('a')",
     "CREATE TABLE _release_notes (v)",
     "CREATE TABLE mails (v COLLATE NOCASE, n)",
     "INSERT INTO mails VALUES ('Ann', 1), ('Ann', '1'), (x'00', NULL)",
@@ -29,6 +31,13 @@ THEN = (
         ("DELETE FROM users WHERE id = 1", []),
         ("INSERT INTO twins VALUES (1), (1), (NULL)", [Loss("twins", 5, 3)]),
         ("ALTER TABLE users ADD COLUMN motto DEFAULT 'x'", []),
+        (
+            "ALTER TABLE users ADD COLUMN m; UPDATE users SET m = 1 WHERE id < 3",
+            [Loss("users", 3, 2)],
+        ),
+        ("ALTER TABLE users ADD COLUMN m; UPDATE users SET m = 1, name = 2", [Loss("users", 3, 3)]),
+        ("INSERT INTO notes VALUES ('b')", [Loss("notes_content", 2, 1)]),
+        ("ALTER TABLE users RENAME COLUMN name TO Name", []),
         ("ALTER TABLE twins RENAME COLUMN v TO w", [Loss("twins", 2, 2)]),
         ("CREATE TABLE more AS SELECT * FROM users", [Loss("more", 3, 3)]),
         ("INSERT INTO _release_audit VALUES (1)", []),
@@ -45,8 +54,7 @@ def test_rows_that_the_backup_does_not_have_are_counted(
 ) -> None:
     for name, sql in (("then", THEN), ("now", (*THEN, since))):
         with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as connection:
-            for each in sql:
-                connection.execute(each)
+            connection.executescript(";".join(sql))
     assert losses(tmp_path / "now", tmp_path / "then") == lost
 
 

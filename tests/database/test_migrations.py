@@ -364,6 +364,37 @@ def test_a_carriage_return_alone_stays_as_sqlite_reads_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("SELECT 0;\n-- migrate:up\nSELECT 1;", "a.sql:1: this stands above -- migrate:up"),
+        ("-- c\n\nSELECT 0;\n-- +goose Up\nSELECT 1;", "a.sql:3: this stands above"),
+        ("SELECT 0;\n-- Up\nSELECT 1;\n-- Down\nSELECT 2;", "a.sql:1: this stands above"),
+        ("SELECT 1;\n-- migrate: down\nDROP TABLE t", "a.sql:2: this looks like the mark"),
+        ("-- migrate:up\nSELECT 1;\n-- Migrate:Down\nDROP TABLE t", "a.sql:3: this looks"),
+        ("-- +goose Up\nSELECT 1;\n-- +goose: down\nDROP TABLE t", "a.sql:3: this looks"),
+        ("-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${A}'", "a.sql:2: goose would put"),
+    ],
+)
+def test_what_would_run_otherwise_than_it_was_meant_is_a_fault(text: str, fault: str) -> None:
+    """dbmate, goose and sql-migrate refuse statements above the first mark, too."""
+    assert fault in "; ".join(parse("a.sql", text).faults)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- name: A\n;\n/* why */\n-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;",
+        "SELECT 1;\n-- migrate:down\nSELECT 2;",
+        "-- +goose Up\n-- +goose StatementBegin\nSELECT 1;\n-- +goose StatementEnd\n"
+        "-- +goose Down\nSELECT '-- migrate: up';",
+        "-- migrate the ups: down\nSELECT 1;\n-- +goose Down\n-- +goose ENVSUB OFF\nSELECT 2;",
+    ],
+)
+def test_what_runs_as_it_was_meant_is_none(text: str) -> None:
+    assert parse("a.sql", text).faults == ()
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ("CREATE TABLE t (v);\n/* later\nCREATE TABLE u (v);\n-- migrate:down\nDROP TABLE t", 3),

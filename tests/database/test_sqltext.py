@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import require
-from xswarm_deploy.database import backup, manifest, sqltext
+from xswarm_deploy.database import backup, manifest, sqltext, statements
 from xswarm_deploy.database.backup import BackupRequest
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.errors import Refused
@@ -190,3 +190,22 @@ def test_a_small_text_makes_no_large_file(tmp_path: Path, more: str) -> None:
     (tmp_path / "dump.sql").write_text(f"CREATE TABLE t (v);\n{more}\n")
     with pytest.raises(Refused, match=r"full|authorized|prohibited"):
         sqltext.load(tmp_path / "dump.sql", tmp_path / "new.db")
+
+
+def test_a_text_larger_than_is_held_is_read_twice_and_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "odd.db")) as made:
+        made.executescript(ODD)
+    sqltext.write(tmp_path / "odd.db", tmp_path / "odd.sql")
+    sqltext.load(tmp_path / "odd.sql", tmp_path / "held.db")
+    monkeypatch.setattr(sqltext, "_SMALL", 0)
+    monkeypatch.setattr(statements, "_PIECE", 64)
+    sqltext.load(tmp_path / "odd.sql", tmp_path / "read.db")
+    held, read = (manifest.of_file(tmp_path / name) for name in ("held.db", "read.db"))
+    assert manifest.differences(held, read) == []
+    cut = (tmp_path / "odd.sql").read_bytes()[:-20]
+    (tmp_path / "cut.sql").write_bytes(cut)
+    with pytest.raises(Refused, match="is no whole dump"):
+        sqltext.load(tmp_path / "cut.sql", tmp_path / "cut.db")
+    assert not (tmp_path / "cut.db").exists()

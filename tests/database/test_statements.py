@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sqlite3
 import time
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xswarm_deploy.database.statements import first_words, is_blank, line_comments, split
+from xswarm_deploy.database import statements
+from xswarm_deploy.database.statements import (
+    Reading,
+    ends_with_semicolon,
+    first_words,
+    is_blank,
+    line_comments,
+    split,
+    unended_comment,
+)
 
 TRIGGER = "CREATE TRIGGER g AFTER INSERT ON t BEGIN\n  {}\nEND"
 
@@ -196,3 +206,34 @@ def test_first_words() -> None:
 def test_comments_that_are_really_comments() -> None:
     text = "-- a\nSELECT '-- b'; /* -- c */ -- d"
     assert [text[start:end] for start, end in line_comments(text)] == ["-- a", "-- d"]
+
+
+PIECES = st.sampled_from(
+    [
+        *"'\"`[];-/* \n",
+        "--",
+        "/*",
+        "*/",
+        "CREATE TRIGGER t ",
+        "BEGIN",
+        "END",
+        "; END;",
+        "a",
+        "\ufeff",
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(PIECES, max_size=30), st.integers(1, 9))
+def test_a_text_that_is_read_piece_by_piece_has_the_same_statements(
+    pieces: list[str], size: int
+) -> None:
+    text = "".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statements, "_PIECE", size)
+        reading = Reading(io.StringIO(text, newline="").read)
+        assert list(reading) == split(text)
+    assert (unended_comment(reading.tail) < 0) == (unended_comment(text) < 0)
+    if not is_blank(reading.tail):
+        assert ends_with_semicolon(reading.tail) == ends_with_semicolon(text)

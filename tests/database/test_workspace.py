@@ -27,10 +27,7 @@ def test_it_goes_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_A_MOMENT", 0.0)
+def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
         "from xswarm_deploy.database.workspace import workspace\n"
@@ -49,13 +46,12 @@ def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("lock", [False, True], ids=["empty", "not locked yet"])
 def test_one_that_is_being_made_is_not_swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".work-new").mkdir()
-    if lock:
-        (tmp_path / ".work-new" / "lock").touch()
+    sweep(tmp_path)
+    (tmp_path / ".work-new/lock").touch()  # and not yet locked
     sweep(tmp_path)
     assert (tmp_path / ".work-new").exists()
     monkeypatch.setattr(module, "_A_MOMENT", 0.0)

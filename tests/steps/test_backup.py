@@ -216,6 +216,20 @@ def test_what_another_database_would_lose_is_counted(site: Site, tmp_path: Path)
     assert not (tmp_path / "new.db").exists()
 
 
+def test_what_of_the_schema_goes_is_said(site: Site) -> None:
+    do(site, backup.plan(site))
+    assert restore.doubts(restore.plan_of(site, "latest")) == []
+    site.database.execute("CREATE TABLE later (v)")
+    site.database.execute("CREATE VIEW seen AS SELECT 1")
+    site.database.execute("ALTER TABLE t ADD COLUMN w")
+    assert restore.doubts(restore.plan_of(site, "latest")) == [
+        "of the schema goes, which the backup does not have: table later, view seen",
+        "of the schema is another in the backup: table t",
+    ]
+    with pytest.raises(Refused, match="other columns"):
+        restore.plan_of(site, "latest", table="t")
+
+
 @pytest.mark.parametrize("spelt", ["{own}", "{folder}/./{name}", "{own}?mode=rw", "{link}"])
 def test_the_environments_own_database_is_no_other(site: Site, tmp_path: Path, spelt: str) -> None:
     """It would be replaced without a backup of what it holds."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from xswarm_deploy.database import contents, digest, own, tables
 from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.statements import folded
 from xswarm_deploy.database.tables import Table
 
 
@@ -31,8 +32,8 @@ class Loss:
 def losses(now: Path, then: Path, table: str = "") -> list[Loss]:
     """Count for every table what would be lost; those that lose nothing are left out.
 
-    Equal rows are counted, too: of two, one is lost where the backup has one. Of columns that
-    the backup does not have, the values are lost with no row counted for it.
+    Equal rows are counted, too: of two, one is lost where the backup has one. So is a row with a
+    value in a column that the backup does not have, and a document of a full-text table.
 
     Args:
         now: the database as it is, as a file.
@@ -44,9 +45,9 @@ def losses(now: Path, then: Path, table: str = "") -> list[Loss]:
         found = [
             _loss(connection, each)
             for each in tables.read(connection)
-            if each.kind == "table"
-            and each.name not in own.RELEASES
+            if each.name not in own.RELEASES
             and not each.name.startswith("sqlite_")
+            and (each.kind == "table" or _holds_documents(each))
             and table in ("", each.name)
         ]
     return [loss for loss in found if loss.lost]
@@ -56,17 +57,36 @@ def _loss(connection: sqlite3.Connection, table: Table) -> Loss:
     name = quoted(table.name)
     (rows,) = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()  # noqa: S608
     asked = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'backup')", (table.name,))
-    there = {column for (column,) in asked}
-    shared = [quoted(column) for column in table.columns if column in there]
+    there = {folded(column) for (column,) in asked}
+    shared = [quoted(column) for column in table.columns if folded(column) in there]
     if not shared:
         return Loss(table.name, rows, rows)
-    gone = f"{_numbered('main', name, shared)} EXCEPT {_numbered('backup', name, shared)}"
-    (lost,) = connection.execute(f"SELECT count(*) FROM ({gone})").fetchone()  # noqa: S608
+    kept = _only_defaults(connection, table, there)
+    now, then = _numbered(f"main.{name}", shared, kept), _numbered(f"backup.{name}", shared)
+    (lost,) = connection.execute(
+        f"SELECT (SELECT count(*) FROM ({now} EXCEPT {then}))"  # noqa: S608
+        f" + (SELECT count(*) FROM main.{name} WHERE NOT ({kept}))"
+    ).fetchone()
     return Loss(table.name, rows, int(lost))
 
 
-def _numbered(where: str, name: str, columns: Sequence[str]) -> str:
+def _holds_documents(table: Table) -> bool:
+    """Return whether it is where a full-text table keeps what was written into it."""
+    return table.kind == "shadow" and table.name.endswith("_content")
+
+
+def _only_defaults(connection: sqlite3.Connection, table: Table, there: Collection[str]) -> str:
+    """Return the condition that a row has nothing but defaults in columns of now alone."""
+    asked = connection.execute(
+        "SELECT name, ifnull(dflt_value, 'NULL') FROM pragma_table_xinfo(?, 'main')", (table.name,)
+    )
+    defaults = dict(asked.fetchall())
+    added = [column for column in table.columns if folded(column) not in there]
+    return " AND ".join(f"{quoted(each)} IS ({defaults[each]})" for each in added) or "TRUE"
+
+
+def _numbered(name: str, columns: Sequence[str], where: str = "TRUE") -> str:
     """Return the SQL that numbers rows among their equals: of three, the third is one more."""
     values = contents.same_values(columns)
     numbered = f"row_number() OVER (PARTITION BY {values})"
-    return f"SELECT {values}, {numbered} FROM {where}.{name}"  # noqa: S608
+    return f"SELECT {values}, {numbered} FROM {name} WHERE {where}"  # noqa: S608

@@ -22,11 +22,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from xswarm_deploy.database import migration_folder, statements
 from xswarm_deploy.database.statements import Fragment, folded
@@ -239,7 +239,7 @@ def _faults(migration: Migration) -> list[str]:
             " or say why there is none: -- irreversible: REASON; a whole folder of up parts is"
             " taken with down: generated under deploy.migrations in invoke.yaml"
         )
-    found += _unended(migration)
+    found += [f"{migration.filename}:{line}: {why}" for line, why in _unread(migration)]
     for fragment in (*migration.up, *migration.down):
         reason = statement_fault(fragment.sql, transactional=migration.transactional)
         if reason:
@@ -247,15 +247,31 @@ def _faults(migration: Migration) -> list[str]:
     return found
 
 
-def _unended(migration: Migration) -> list[str]:
-    """Return where a comment swallows the rest of a part."""
-    places = [
-        line + text.count("\n", 0, start)
-        for text, line in migration.parts.values()
-        if (start := statements.unended_comment(text)) >= 0
-    ]
-    why = "the comment that begins here has no end: what follows it would never run"
-    return [f"{migration.filename}:{line}: {why}" for line in places]
+def _unread(migration: Migration) -> Iterator[tuple[int, str]]:
+    """Return the lines of what would run otherwise than its author meant, and why."""
+    for text, line in migration.parts.values():
+        if (start := statements.unended_comment(text)) >= 0:
+            why = "the comment that begins here has no end: what follows it would never run"
+            yield line + text.count("\n", 0, start), why
+    text = migration.text
+    marks, _ = _comments(migration.filename, text)
+    if marks and marks[0][0] == "up" and (above := statements.split(text[: marks[0][1]])):
+        yield above[0].line, "this stands above -- migrate:up, and would never run: put it below"
+    taken = {start for _, start, _ in marks}
+    for start, end in statements.line_comments(text):
+        if start not in taken and (near := _NEARLY.match(text, start, end)):
+            yield text.count("\n", 0, start) + 1, _NO_VALUES if near["env"] else _NO_MARK
+
+
+_NEARLY: Final = re.compile(
+    r"--\s*(?:migrate\s*:\s*(?:up|down)\b|\+\s*(?:goose|migrate|micrate)\s*:?\s*(?:up|down)\b"
+    r"|\+goose\s+(?P<env>ENVSUB\s+ON)\b)",
+    re.IGNORECASE,
+)
+_NO_MARK: Final = (
+    "this looks like the mark of a part, and is none: write -- migrate:up or -- migrate:down"
+)
+_NO_VALUES: Final = "goose would put variables of the environment here, and this tool does not"
 
 
 def statement_fault(sql: str, *, transactional: bool = True) -> str:

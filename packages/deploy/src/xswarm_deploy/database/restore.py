@@ -157,9 +157,9 @@ def count_of(connection: sqlite3.Connection, table: tables.Table) -> int:
     return int(count)
 
 
-def guard(allowed: int, left_out: Sequence[str]) -> str:
+def guard(allowed: int, left_out: Sequence[str], than: str = "in the backup") -> str:
     """Return the SQL that fails where more foreign keys point nowhere than may."""
-    why = "'more foreign keys point nowhere than in the backup'"
+    why = literal(f"more foreign keys would point nowhere than {than}")
     return counting.failing(f"{violations(left_out)} > {allowed}", why)
 
 
@@ -199,11 +199,11 @@ def _drops(database: Database, stays: own.Tables) -> list[str]:
     found, schema_rows = database.snapshot(
         [
             tables.SELECT,
-            Statement("SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'index')"),
+            Statement("SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view', 'index')"),
         ]
     )
     views = [row.text("name") for row in schema_rows.rows if row["type"] == "view"]
-    indexes = [row.text("name") for row in schema_rows.rows if row["type"] == "index"]
+    indexes = {r.text("name"): str(r["sql"]) for r in schema_rows.rows if r["type"] == "index"}
     names = [row.text("name") for row in found.rows]
     of_vectors = vector_shadows(names, indexes)
     kinds = {"virtual": 0, "table": 1}

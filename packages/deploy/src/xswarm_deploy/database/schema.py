@@ -22,6 +22,8 @@ OF_D1 = "_cf_"
 OF_VECTORS = "libsql_vector_meta_shadow"
 """The table that libSQL keeps of its vector indexes."""
 
+_MAKES_VECTORS: Final = "libsql_vector_idx"
+
 SELECT = Statement(
     "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name NOT IN"
@@ -58,7 +60,7 @@ def read(database: Database) -> Objects:
 def objects(found: Sequence[Row]) -> Objects:
     """Read the rows that :data:`SELECT` gives; what libSQL keeps for itself is left out."""
     texts = [tuple(map(str, row.values_in_order)) for row in found]
-    indexes = [name for kind, name, _, _ in texts if kind == "index"]
+    indexes = {name: sql for kind, name, _, sql in texts if kind == "index"}
     shadows = vector_shadows([name for kind, name, _, _ in texts if kind == "table"], indexes)
     return {
         (kind, name): sql
@@ -67,16 +69,19 @@ def objects(found: Sequence[Row]) -> Objects:
     }
 
 
-def vector_shadows(names: Sequence[str], indexes: Sequence[str]) -> set[str]:
+def vector_shadows(names: Sequence[str], indexes: Mapping[str, str]) -> set[str]:
     """Return the tables libSQL keeps for its vector indexes, which it rebuilds by itself.
 
     Args:
         names: of all tables.
-        indexes: of all indexes.
+        indexes: the SQL that makes each index; a table beside an ordinary one is the user's.
     """
     if OF_VECTORS not in names:
         return set()
-    return {OF_VECTORS, *(name for name in names if name.removesuffix("_shadow") in indexes)}
+    of_vectors = {
+        f"{name}_shadow" for name, sql in indexes.items() if _MAKES_VECTORS in sql.lower()
+    }
+    return {OF_VECTORS, *of_vectors.intersection(names)}
 
 
 def of_migrations(migrations: Sequence[Migration]) -> tuple[Objects, list[str]]:

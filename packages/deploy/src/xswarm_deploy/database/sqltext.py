@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,10 @@ from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import (
     Fragment,
+    Reading,
     ends_with_semicolon,
     first_words,
-    split,
+    is_blank,
     unended_comment,
 )
 from xswarm_deploy.errors import Refused
@@ -32,6 +33,7 @@ _ESCAPED = re.compile(
     r"\\(?:(?P<self>\\)|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})"
     r"|\+(?P<plus>[0-9A-Fa-f]{6})|(?P<bare>[0-9A-Fa-f]{4}))"
 )
+_SMALL: Final = 1 << 24  # bytes of a text whose statements are held; a larger one is read twice
 _ANOTHER: Final = "inv backup.list, and name another"
 
 
@@ -65,20 +67,23 @@ def load(path: Path, target: Path) -> None:
         Refused: a statement fails, named by its line; or the text is not whole: it ends within a
             statement or a transaction, or with a ROLLBACK, as ``.dump`` writes after an error.
     """
-    text = path.read_bytes().decode("utf-8", "surrogateescape")  # with its line ends
-    fragments = split(text)
-    _require_whole(path.name, text, fragments)
+    text = _Text(path)
+    fragments = list(text) if path.stat().st_size <= _SMALL else text
+    settings = _require_whole(path.name, text, fragments)
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)  # it reaches no other file
         connection.create_function("unistr", 1, unistr, deterministic=True)
-        for setting in (fragment for fragment in fragments if _is_of_the_file(fragment)):
+        for setting in settings:
             connection.execute(setting.sql)
         _limit(connection, path.stat().st_size)
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("BEGIN")
+        began = False
         for fragment in fragments:
-            if {*_BEGINS, *_ENDS}.intersection(first_words(fragment.sql, 1)):
+            words = {*first_words(fragment.sql, 1)}
+            began = began or bool(words & _BEGINS)
+            if words & (_BEGINS | _ENDS):
                 continue
             try:
                 connection.execute(fragment.sql)
@@ -88,7 +93,7 @@ def load(path: Path, target: Path) -> None:
                 ) from None
         connection.execute("COMMIT")
         (made,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if not made and not any(_BEGINS.intersection(first_words(f.sql, 1)) for f in fragments):
+        if not made and not began:
             raise Refused(f"{path.name} is no whole dump", "it holds no table", _ANOTHER)
     target.chmod(0o600)
 
@@ -107,10 +112,28 @@ def _letter(found: re.Match[str]) -> str:
     return "\\" if found["self"] else chr(int(digits, 16))
 
 
-def _require_whole(name: str, text: str, fragments: list[Fragment]) -> None:
-    """Refuse a text that its maker did not bring to an end."""
+class _Text:
+    """The statements of a file, read each time anew: it may be larger than the memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.tail = ""
+        """The text from its last statement on, once it was read."""
+
+    def __iter__(self) -> Iterator[Fragment]:
+        with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reading = Reading(file.read)
+            yield from reading
+            self.tail = reading.tail
+
+
+def _require_whole(name: str, text: _Text, fragments: Iterable[Fragment]) -> list[Fragment]:
+    """Refuse a text that its maker did not bring to an end; return what sets an empty file."""
     begun: Fragment | None = None
+    last: Fragment | None = None
+    settings: list[Fragment] = []
     for fragment in fragments:
+        last = fragment
         (verb,) = first_words(fragment.sql, 1) or ("",)
         if verb == "ROLLBACK":
             why = f"line {fragment.line} takes back what came before, as sqlite3 writes on an error"
@@ -119,14 +142,22 @@ def _require_whole(name: str, text: str, fragments: list[Fragment]) -> None:
             begun = fragment
         elif verb in _ENDS:
             begun = None
+        elif verb == "PRAGMA" and _is_of_the_file(fragment):
+            settings.append(fragment)
+    if why := _cut_off(text.tail, begun, last):
+        raise Refused(f"{name} is no whole dump", why, _ANOTHER)
+    return settings
+
+
+def _cut_off(tail: str, begun: Fragment | None, last: Fragment | None) -> str:
+    """Return why a text ends early; empty: it does not."""
     if begun is not None:
-        why = f"the transaction of line {begun.line} has no COMMIT: the text ends early"
-        raise Refused(f"{name} is no whole dump", why, _ANOTHER)
-    if unended_comment(text) >= 0:
-        raise Refused(f"{name} is no whole dump", "it ends within a comment", _ANOTHER)
-    if fragments and not ends_with_semicolon(text):
-        why = f"the statement of line {fragments[-1].line} has no end: the text ends early"
-        raise Refused(f"{name} is no whole dump", why, _ANOTHER)
+        return f"the transaction of line {begun.line} has no COMMIT: the text ends early"
+    if unended_comment(tail) >= 0:
+        return "it ends within a comment"
+    if last is not None and not is_blank(tail) and not ends_with_semicolon(tail):
+        return f"the statement of line {last.line} has no end: the text ends early"
+    return ""
 
 
 def _limit(connection: sqlite3.Connection, size: int) -> None:

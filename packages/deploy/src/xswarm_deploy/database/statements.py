@@ -7,7 +7,7 @@ is in no string, name or comment; that of CREATE TRIGGER at ``; END ;`` only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -72,6 +72,39 @@ def split(text: str, line: int = 1) -> list[Fragment]:
         counted = start
         fragments.append(Fragment(text[start:end].rstrip(_SPACES), line))
     return fragments
+
+
+class Reading:
+    """The statements of a text that is read piece by piece, however long it is.
+
+    Args:
+        read: returns the next characters, as many as are asked for at most; none at the end.
+    """
+
+    def __init__(self, read: Callable[[int], str]) -> None:
+        self._read = read
+        self.tail = ""
+        """The text from the last statement on, once all of it is read."""
+
+    def __iter__(self) -> Iterator[Fragment]:
+        """Yield each statement once it is known where it ends: the next one has begun."""
+        text, line = "", 1
+        while piece := self._read(max(_PIECE, len(text))):
+            text += piece
+            *ended, last = [*_spans(text)] or [(0, 0)]
+            counted = 0
+            for start, end in ended:
+                line += text.count("\n", counted, start)
+                counted = start
+                yield Fragment(text[start:end].rstrip(_SPACES), line)
+            if ended:
+                line += text.count("\n", counted, last[0])
+                text = text[last[0] :]
+        self.tail = text
+        yield from split(text, line)
+
+
+_PIECE = 1 << 22  # characters, and more where one statement is longer
 
 
 def is_blank(text: str) -> bool:

@@ -57,7 +57,7 @@ def of(database: Database) -> Survey:
     schema, found, columns = database.snapshot(
         [Statement(SCHEMA), tables.SELECT, tables.SELECT_COLUMNS]
     )
-    indexes = [row.text("name") for row in schema.rows if row["type"] == "index"]
+    indexes = {r.text("name"): str(r["sql"]) for r in schema.rows if r["type"] == "index"}
     every = tables.tables(found.rows, columns.rows)
     of_vectors = vector_shadows([table.name for table in every], indexes)
     held = [

@@ -137,7 +137,7 @@ def _replacing(database: Database, table: Table, stage: Stage, count: int) -> It
         yield row.text("sql")
     for index in _indexes_over(made, table.name):
         yield f"INSERT INTO {quoted(index)} ({quoted(index)}) VALUES ('rebuild')"  # noqa: S608
-    yield guard(allowed, left_out)
+    yield guard(allowed, left_out, "now")
 
 
 def _held(table: Table, count: int) -> str:

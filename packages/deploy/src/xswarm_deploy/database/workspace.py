@@ -13,6 +13,7 @@ from xswarm_deploy import file_lock
 
 _PREFIX = ".work-"
 _LOCK = "lock"
+_LOCKED = b"locked"  # what stands in a lock file once it is locked
 _A_MOMENT = 5.0  # seconds
 
 
@@ -32,6 +33,8 @@ def workspace(folder: Path) -> Iterator[Path]:
     try:
         with (own / _LOCK).open("wb") as lock:
             file_lock.try_lock(lock)
+            lock.write(_LOCKED)
+            lock.flush()
             yield own
     finally:
         _remove(own)  # Windows removes no file that is open
@@ -52,10 +55,8 @@ def _remove(folder: Path) -> None:
 
 
 def _is_dead(own: Path) -> bool:
-    if time.time() - own.stat().st_mtime <= _A_MOMENT:
-        return False  # made this very moment: its maker may not have locked it yet
     lock = own / _LOCK
-    if not lock.exists():  # killed between two calls
-        return True
+    if not lock.exists() or not lock.stat().st_size:  # killed between two calls, or made just now
+        return time.time() - own.stat().st_mtime > _A_MOMENT
     with lock.open("rb") as file:
         return file_lock.try_lock(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from xswarm_deploy.database import (
     restore,
     restore_marker,
     safe_restore,
+    schema,
     snapshot,
     staging,
     table_restore,
@@ -94,8 +96,9 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
     what = f"table {table}" if table else "database"
     doubts = _doubts(site, found, backup.verify(site, found))
     with _target(site, to) as database:
-        lost = tuple(_losses(site, database, found, table))
-    after = Restored(str(found.path.absolute()), table, to, tuple(doubts), lost)
+        lost, otherwise = _compared(site, database, found, table)
+    doubts += otherwise
+    after = Restored(str(found.path.absolute()), table, to, tuple(doubts), tuple(lost))
     if to:
         reason = f"what {to} holds is not backed up first"
         return [RESTORE.change(f"{what} at {to}", after=after, irreversible=reason)]
@@ -199,16 +202,34 @@ def _place(database: Database) -> str:
     return urlsplit(database.url).netloc or database.url
 
 
-def _losses(site: Site, database: Database, found: Backup, table: str) -> list[Loss]:
+def _compared(
+    site: Site, database: Database, found: Backup, table: str
+) -> tuple[list[Loss], list[str]]:
+    """Return what the tables would lose, and what is said of a schema that would be another."""
     with workspace(backup.folder(site)) as work:
         then = backups.unpack(found, work, backup.identities(site), site.progress)
         if table:
             table_restore.require_fits(database, then, table)
         if isinstance(database, FileDatabase) and not database.path.exists():
-            return []
+            return [], []
         now = work / "now.db"
         snapshot.take(database, now, site.progress)
-        return losses(now, then, table)
+        changed = [] if table else _changed(now, then)
+        return losses(now, then, table), changed
+
+
+def _changed(now: Path, then: Path) -> list[str]:
+    """Return what the schema of a backup lacks, and what is another in it."""
+    with FileDatabase(now) as held, FileDatabase(then) as kept:
+        here, there = schema.read(held), schema.read(kept)
+    gone = [" ".join(key) for key in here if key not in there]
+    others = [
+        " ".join(key)
+        for key in here
+        if key in there and schema.tokens(here[key]) != schema.tokens(there[key])
+    ]
+    told = [("goes, which the backup does not have", gone), ("is another in the backup", others)]
+    return [f"of the schema {what}: {', '.join(names)}" for what, names in told if names]
 
 
 def _put_back(
