@@ -125,6 +125,12 @@ CASES: dict[str, tuple[str, str, str, Callable[[Path, Patch], object]]] = {
         "unknown setting deploy.wroker",
         lambda r, _: file(r, "invoke.yaml", "deploy: {wroker: {}}"),
     ),
+    "a fresh clone": (
+        "packages",
+        "warn",
+        "not installed: vite",
+        lambda r, _: file(r, "package.json", {"devDependencies": {"vite": "7"}}),
+    ),
     "secrets in git": ("environment files", "fail", "git has deployment", _kept),
     "secrets that others read": ("environment files", "warn", "can read", _readable),
 }

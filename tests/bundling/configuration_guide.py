@@ -95,6 +95,11 @@ tells where it has none. Then workers.dev, custom domains and routes are opened,
 waited for: DNS and certificate for up to ten minutes, the version itself for three. A Worker that
 fails there is taken away again, with all that was opened.
 
+A Worker that is live comes to a domain of its own in two releases, since a version is verified at
+`WORKER_URL` before users meet it: first the domain with `"workers_dev": true` beside it, and
+`WORKER_URL` as it was; once the domain answers, `WORKER_URL=https://app.example.com`, without that
+line. The check refuses what would do both at once.
+
 A Worker with `"workers_dev": false` and no route is told by queues, crons or other Workers alone.
 Write `WORKER_URL=https://none.invalid` into its environment file (RFC 2606: nobody is there): its
 versions are verified at their preview URLs, so leave `preview_urls` on. Without them only the first

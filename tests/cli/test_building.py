@@ -37,6 +37,16 @@ def test_what_fails_ends_with_its_own_words(tmp_path: Path) -> None:
     assert str(tmp_path) in told.value.remedy
 
 
+def test_a_fresh_clone_is_told_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build itself would fail again: what it is made of is not there."""
+    (tmp_path / "pnpm-lock.yaml").touch()
+    (tmp_path / "package.json").write_text('{"devDependencies": {"vite": "7"}}')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StepFailed, match="the build failed") as told:
+        building.build("vite build", tmp_path, "", tmp_path)
+    assert told.value.remedy == "pnpm install  (vite is not there)"
+
+
 BROKEN = """\
 > next build
 ✓ 0 errors in types

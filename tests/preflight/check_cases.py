@@ -1650,6 +1650,15 @@ def _as_custom_domain(place: Place) -> None:
     def find(_host: str) -> None:
         raise ServiceUnavailable("Cloudflare", "GET /workers/domains")
 
+    _written(place, find)
+
+
+def _attached_by_the_release(place: Place) -> None:
+    _written(place, lambda _host: None)
+
+
+def _written(place: Place, find: Callable[[str], None]) -> None:
+    """Let wrangler's file name the host as a custom domain."""
     listed = "xswarm_deploy.preflight.domains.zones.listed"
     place.patch.setattr(listed, lambda _content, **_: [HOST])
     place.parts["cloudflare"].domains = SimpleNamespace(find=find)
@@ -1658,6 +1667,7 @@ def _as_custom_domain(place: Place) -> None:
 def _staged(url: str, **more: Any) -> Arrange:
     """Let staging be released, beside a top level and a production with addresses of their own."""
     mine = {"name": "boss-ai", "routes": [{"pattern": "staging.test", "custom_domain": True}]}
+    mine |= more
     live = {"routes": ["*live.test/*"]}
     return both(
         hosted,
@@ -1693,7 +1703,20 @@ def _address_cases() -> list[Case]:
             f"{other} another Worker",
             _staged("https://gateway.acme.workers.dev"),
         ),
-        Case(whose, "its own", "pass", "this", _staged("https://boss-ai.acme.workers.dev")),
+        Case(
+            whose,
+            "its own at workers.dev, which the file closes",
+            "fail",
+            "boss-ai.acme.workers.dev is closed by this release",
+            _staged("https://boss-ai.acme.workers.dev"),
+        ),
+        Case(
+            whose,
+            "its own at workers.dev, beside a domain",
+            "pass",
+            "this",
+            _staged("https://boss-ai.acme.workers.dev", workers_dev=True),
+        ),
         Case(
             whose,
             "of no file",
@@ -1739,6 +1762,20 @@ def _domain_cases() -> list[Case]:
             "warn",
             "it is a custom domain of the Worker",
             both(hosted, _as_custom_domain, _unknown_host),
+        ),
+        Case(
+            dns,
+            "attached by a first release",
+            "pass",
+            "the release attaches it as a custom domain",
+            both(hosted, _attached_by_the_release, part("cloudflare", splits=[])),
+        ),
+        Case(
+            dns,
+            "attached by the release of a Worker that is live",
+            "fail",
+            "no version could be verified there before users meet it",
+            both(hosted, _attached_by_the_release),
         ),
         Case(tls, "valid", "pass", "valid for 90 days, TLSv1.3", hosted),
         Case(

@@ -96,3 +96,12 @@ def test_the_first_release_is_told_of_its_soaks_at_least() -> None:
         "takes about 660 s, 600 s of it soaks (based on recent releases)"
     ]
     assert preview._times(preview.Plan(())) == []
+
+
+def test_calls_are_the_most_of_a_release_and_named_once() -> None:
+    """A probe's client calls itself "the Worker", the monitor's "The Worker"."""
+    made = [
+        Record("r", "local", "deploy", records.SUCCEEDED, "", "", "", "", "v", {"calls": calls})
+        for calls in ({"The Worker": 2, "the Worker": 8, "Stripe": 1}, {"the Worker": 9})
+    ]
+    assert preview.estimate_calls(made, "deploy") == {"The Worker": 10, "Stripe": 1}

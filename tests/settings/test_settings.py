@@ -317,6 +317,23 @@ def test_dev_vars_gives_the_local_worker_its_secrets_and_no_others(
     assert load("staging", {"worker": worker}, tmp_path, {}).worker_secrets() == {}
 
 
+def test_a_signing_secret_of_dev_vars_is_not_that_of_the_twins_endpoint(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    """``stripe listen`` gave it; where a release makes the endpoint, it brings its own."""
+    environment_file("local")
+    (tmp_path / ".dev.vars").write_text("STRIPE_WEBHOOK_SECRET=whsec_0123456789abcdef\n")
+    name = "STRIPE_WEBHOOK_SECRET"
+    worker = {"name": "shop", "config": "wrangler.jsonc", "secrets": [name]}
+    hooks = {"stripe_path": "/hook", "stripe_events": ["invoice.paid"]}
+    by_release = {"worker": worker, "uses": "stripe", "webhooks": hooks}
+    assert name not in load("local", by_release, tmp_path, {}).worker_secrets()
+    assert name in load("local", {"worker": worker}, tmp_path, {}).worker_secrets()
+    assert (
+        name in load("local", {"worker": worker, "uses": "stripe"}, tmp_path, {}).worker_secrets()
+    )
+
+
 def test_the_workers_own_secret_keeps_what_is_quoted_to_its_last_line_end(
     tmp_path: Path, environment_file: Write
 ) -> None:

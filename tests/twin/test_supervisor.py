@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -286,6 +287,37 @@ def test_down_ends_also_what_a_part_started_without_the_mark(root: Path) -> None
         assert supervisor.down(root) == 2
         assert not _alive(grandchild)
         assert part.wait(60) == -signal.SIGTERM
+
+
+def test_one_whose_folder_was_moved_is_ended_before_it_starts_there(root: Path) -> None:
+    """Two servers on the files of one database, and nobody who knows of the first."""
+    before = up(root)
+    place = root.rename(root.with_name("moved"))
+    try:
+        again = up(place)
+        assert again.instance != before.instance
+        assert left(root) == []
+        assert again.ports == before.ports  # they are free again
+    finally:
+        supervisor.down(place)
+        place.rename(root)
+
+
+def test_one_whose_folder_is_gone_ends_by_itself(root: Path) -> None:
+    up(root)
+    place = root.rename(root.with_name("elsewhere"))
+    try:
+        wait_for(lambda: left(root) == [])
+    finally:
+        place.rename(root)
+
+
+def test_a_copy_of_the_folder_leaves_the_twin_of_the_first_alone(root: Path) -> None:
+    before = up(root)
+    copy = shutil.copytree(root, root.with_name("copy"), ignore=shutil.ignore_patterns("*.sock"))
+    assert supervisor.down(copy) == 0
+    assert supervisor.status(root).instance == before.instance
+    assert supervisor.status(root).up
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 12, "endp', "[]"])

@@ -176,7 +176,7 @@ DELIVERIES: Final = [
     ("rightly signed, refused", True, 401, "fail", "HTTP 401"),
     ("rightly signed, broken", True, 500, "fail", "HTTP 500"),
     ("unsigned, wrongly signed or old: refused", False, 401, "pass", "HTTP 401"),
-    ("unsigned, wrongly signed or old: taken", False, 200, "fail", "HTTP 200"),
+    ("unsigned, wrongly signed or old: taken", False, 200, "fail", "has to refuse"),
     ("unsigned, wrongly signed or old: not found", False, 404, "fail", "HTTP 404"),
 ]
 """A webhook's delivery, whether it is welcome, the Worker's answer, ours, what is said."""

@@ -13,10 +13,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xswarm_twin.folder import Folder
-from xswarm_twin.state import State
+from xswarm_twin.state import State, read
 
 if TYPE_CHECKING:
     import psutil
@@ -63,6 +64,20 @@ def recorded(folder: Folder, state: State) -> list[psutil.Process]:
     return [process for process in found if process]
 
 
+def moved(folder: Folder, recorded: State) -> list[psutil.Process]:
+    """Find what was started where the folder was before it was moved, and still has its files.
+
+    A copy of a twin's folder has the same record: what runs where that one was made is not its own.
+    """
+    supervisor = _process(recorded.pid, recorded.started)
+    mark = (_mark_of(supervisor) if supervisor else "") or ""
+    start = f"#{recorded.instance}#"
+    before = Folder(Path(mark.rpartition(start)[0]))
+    if start not in mark or before == folder or read(before).instance == recorded.instance:
+        return []
+    return marked(before, recorded.instance)
+
+
 def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
     """Return a twin's process that lives and began at that time; None: the pid is another's.
 
@@ -71,6 +86,12 @@ def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
         pid: its number; 0 is nobody's.
         started: seconds since 1970, as :func:`began` gave it.
     """
+    process = _process(pid, started)
+    return process if process and _may_be_ours(folder, process) else None
+
+
+def _process(pid: int, started: float) -> psutil.Process | None:
+    """Return the process that has a pid and began at that time; None: there is none any more."""
     import psutil
 
     if pid <= 0:
@@ -78,8 +99,7 @@ def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started) < _SAME
-        lives = process.status() != psutil.STATUS_ZOMBIE
-        return process if same and lives and _may_be_ours(folder, process) else None
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
 

@@ -25,6 +25,7 @@ START_LIMIT: Final = 60.0  # seconds a part has until it answers
 _RESTARTS: Final = 5  # in
 _WINDOW: Final = 60.0  # seconds; more than that, and the part is given up
 _FIRST_PAUSE: Final = 0.1  # seconds before a restart; doubled each time
+_LOOK: Final = 1.0  # seconds between two looks for the folder
 _PATIENCE: Final = 10.0  # seconds a part has to end by itself
 _EARLY_PATIENCE: Final = 1.0  # the same, before it was ready: sqld hangs when asked then
 
@@ -53,9 +54,16 @@ class Watch:
         self._begin()
         watches = [asyncio.create_task(self._keep(part)) for part in self._parts]
         watches.append(asyncio.create_task(log_files.keep_short(self._folder)))
+        watches.append(asyncio.create_task(self._end_with_the_folder()))
         await self._ending.wait()
         await self._end(watches)
         await guard.communicate(DONE)
+
+    async def _end_with_the_folder(self) -> None:
+        """End when the folder is moved or deleted: nobody would know of this twin any more."""
+        while self._folder.path.is_dir():
+            await asyncio.sleep(_LOOK)
+        self._ending.set()
 
     async def _start_guard(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -138,7 +146,8 @@ class Watch:
         await asyncio.gather(*(self._stop(name) for name in self._running))
         processes.end(self._children(), 0.0)
         self._state = replace(self._state, pid=0, started=0.0, processes=())
-        state.write(self._folder, self._state)
+        if self._folder.path.is_dir():
+            state.write(self._folder, self._state)
 
     async def _stop(self, name: str) -> None:
         """End one part: ask it, wait, then insist."""

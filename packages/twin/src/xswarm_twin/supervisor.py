@@ -376,7 +376,7 @@ def _end(home: Folder, recorded: State) -> int:
 
 def _all(home: Folder, recorded: State) -> list[psutil.Process]:
     """Find what bears the twin's mark, what its record names, and what these started."""
-    known = [*system.recorded(home, recorded), *system.marked(home)]
+    known = [*system.recorded(home, recorded), *system.marked(home), *system.moved(home, recorded)]
     found = {process.pid: process for process in (*known, *system.below(known))}
     return list(found.values())
 

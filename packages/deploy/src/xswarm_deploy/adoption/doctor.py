@@ -17,7 +17,7 @@ import yaml
 
 from xswarm_deploy import child, git
 from xswarm_deploy.adoption import tree
-from xswarm_deploy.bundling import programs
+from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.report import Finding, Probe, Report, Status, run_probes
 from xswarm_deploy.private import open_to_others
@@ -151,6 +151,17 @@ def _invoke_yaml(root: Path) -> tuple[Status, str, str]:
     return "pass", f"{found.worker.name}, {found.worker.config}", ""
 
 
+def _packages(root: Path) -> tuple[Status, str, str]:
+    """Look whether a fresh clone has the packages that its Worker and its build need."""
+    top = tree.top(root)
+    home = node_packages.home(_configured(root).parent, top)
+    lacking = node_packages.uninstalled(home)
+    if lacking:
+        told = f"not installed: {', '.join(lacking)}"
+        return "warn", told, node_packages.installing(home, top, Path.cwd())
+    return "pass", "installed" if node_packages.read(home) else "no package.json", ""
+
+
 def _environment_files(root: Path) -> tuple[Status, str, str]:
     """Look whether others can read the files with secrets, and whether git would keep them."""
     folder = root / settings.CONFIG
@@ -210,5 +221,6 @@ _OF_THE_MACHINE: Final[Mapping[str, Look]] = {
 _OF_THE_REPOSITORY: Final[Mapping[str, Look]] = {
     "folder": _writable,
     "invoke.yaml": _invoke_yaml,
+    "packages": _packages,
     "environment files": _environment_files,
 }

@@ -137,6 +137,29 @@ def pinned(folder: Path, top: Path) -> str:
     return ""
 
 
+def installing(home: Path, top: Path, typed_in: Path) -> str:
+    """Return what installs packages: of a workspace all of them, where its lock file is.
+
+    Args:
+        home: the folder of the package.json.
+        top: of the repository.
+        typed_in: where the command is typed.
+    """
+    found = lock(home, top)
+    return typed(f"{manager(home, top)} install", found.parent if found else home, typed_in)
+
+
+def uninstalled(home: Path) -> list[str]:
+    """Return the packages of a package.json that are not installed, those of builds and tests too.
+
+    Args:
+        home: its folder.
+    """
+    package = read(home)
+    kinds = (package.get("dependencies") or {}, package.get("devDependencies") or {})
+    return missing(home, [name for kind in kinds for name in kind])
+
+
 def is_plug_and_play(folder: Path) -> bool:
     """Return whether Yarn keeps the packages of a folder in archives, and no node_modules."""
     return any((each / _PLUG_AND_PLAY).is_file() for each in (folder, *folder.parents))

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy.bundling import programs
+from xswarm_deploy import git
+from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import StepFailed, Unavailable
 from xswarm_deploy.private import make_folder
@@ -91,7 +92,17 @@ def _build(command: str, folder: Path, environment: str, log: Path) -> None:
         make_folder(log.parent)
         log.write_text(said, encoding="utf-8")
         why = f"{_told(said)}\n(all of it: {LOG})"
-        raise StepFailed(f"the build failed: {command}", why, f"cd {folder} && {command}")
+        raise StepFailed(f"the build failed: {command}", why, _way_on(command, folder, log))
+
+
+def _way_on(command: str, folder: Path, log: Path) -> str:
+    """Return what installs the packages, where a fresh clone has none; else the build, by hand."""
+    root = log.parents[1]
+    top = Path(git.output(folder, "rev-parse", "--show-toplevel") or root)
+    home = node_packages.home(folder, top)
+    if lacking := node_packages.uninstalled(home):
+        return f"{node_packages.installing(home, top, Path.cwd())}  ({lacking[0]} is not there)"
+    return f"cd {folder} && {command}"
 
 
 def _told(said: str) -> str:

@@ -15,12 +15,13 @@ from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.loopback import is_loopback, is_nowhere
 from xswarm_deploy.preflight.looking import Seen
-from xswarm_deploy.steps.unversioned import zones
+from xswarm_deploy.steps.unversioned import subdomain, zones
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 _WORKERS_DEV: Final = ".workers.dev"
+_CLOSED: Final = "wrangler's file has routes, or workers_dev is false"
 
 
 def whose(site: Site) -> Seen | str:
@@ -33,6 +34,8 @@ def whose(site: Site) -> Seen | str:
         content, others = wrangler.read(site.settings), dict(_others(site))
     except DeployError:
         return Seen("skip", "not looked at: the wrangler configuration cannot be read")
+    if host == _own_host(site, host) and not subdomain.described(content, site.worker)["enabled"]:
+        return Seen("fail", f"{host} is closed by this release: {_CLOSED}", _opened(content))
     if _has(content, site.worker, host):
         return f"{host} is this Worker's by wrangler's file"
     other = next((name for name, (part, worker) in others.items() if _has(part, worker, host)), "")
@@ -45,6 +48,18 @@ def whose(site: Site) -> Seen | str:
         told = f"{host} is a custom domain of the Worker {attached}"
         return Seen("warn", told, _way_on(content, site))
     return f"{host}, which wrangler's file does not name"
+
+
+def _own_host(site: Site, host: str) -> str:
+    """Return the host that the Worker has at workers.dev, in the account that a host is of."""
+    return f"{site.worker}.{host.partition('.')[2]}" if host.endswith(_WORKERS_DEV) else ""
+
+
+def _opened(content: Mapping[str, Any]) -> str:
+    """Return how a Worker comes to an address of its own: first both, then that alone."""
+    own = next(iter(zones.listed(content, custom=True)), "NEW")
+    both = 'write "workers_dev": true beside the routes'
+    return f"{both}; once the new address answers, WORKER_URL=https://{own}, and take it out again"
 
 
 def _attached(site: Site, host: str) -> str:

@@ -93,7 +93,9 @@ def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
 
 def _resolves(site: Site, host: str) -> Seen | str:
     if _made_by_release(site, host):  # asked now, resolvers would remember that it is not there
-        return "the release attaches it as a custom domain"
+        told = "the release attaches it as a custom domain"
+        early = f"{told}, and no version could be verified there before users meet it"
+        return Seen("fail", early, _EARLY) if _deployed(site) else told
     try:
         found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -107,6 +109,12 @@ def _resolves(site: Site, host: str) -> Seen | str:
         return Seen(status, f"{host} does not resolve ({error.strerror})", remedy)
     addresses = sorted({str(entry[4][0]) for entry in found})
     return ", ".join(addresses[:4])
+
+
+_EARLY: Final = (
+    "leave WORKER_URL as it was for one release (on workers.dev beside"
+    ' "workers_dev": true), and write the new one once that answers'
+)
 
 
 def _made_by_release(site: Site, host: str) -> bool:

@@ -29,15 +29,8 @@ def installed(site: Site, content: Mapping[str, Any]) -> Seen | str:
     missing = node_packages.missing(home, named)
     of_python = python_packages.missing(folder, content)
     if missing or of_python:
-        commands = [_install(home, top, root)] if missing else []
+        commands = [node_packages.installing(home, top, root)] if missing else []
         commands += [node_packages.typed(python_packages.INSTALL, folder, root)] * bool(of_python)
         evidence = f"not installed: {', '.join([*missing, *of_python])}"
         return Seen("fail", evidence, " && ".join(commands))
     return f"{len(named)} installed" if named else "none named"
-
-
-def _install(home: Path, top: Path, root: Path) -> str:
-    """Return what installs packages: of a workspace all of them, where its lock file is."""
-    lock = node_packages.lock(home, top)
-    place = lock.parent if lock else home
-    return node_packages.typed(f"{node_packages.manager(home, top)} install", place, root)

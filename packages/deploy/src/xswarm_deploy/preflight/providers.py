@@ -61,7 +61,9 @@ def _stripe_mode(site: Site) -> Seen | str:
     mode = "live" if live else "test"
     if live is production:
         return f"a {mode} key"
-    remedy = f"put a {'live' if production else 'test'} key into {site.settings.source}"
+    name = BY_NAME["STRIPE_SECRET_KEY"].file_name(site.settings.environment)
+    kind = "live" if production else "test"
+    remedy = f"put a {kind} key into {name} of {site.settings.source}"
     return Seen("fail", f"a {mode} key in {site.settings.environment}", remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -161,11 +162,18 @@ def estimate_calls(listed: Sequence[Record], kind: str) -> dict[str, int]:
         listed: of the environment, newest first.
         kind: of the release that is to come.
     """
-    counted: dict[str, int] = {}
+    counted: Counter[str] = Counter()
     for record in _earlier(listed, kind):
-        for service, count in record.facts.get("calls", {}).items():
-            counted[service] = max(count, counted.get(service, 0))
-    return counted
+        counted |= _by_service(record.facts.get("calls", {}))
+    return dict(counted)
+
+
+def _by_service(calls: Mapping[str, int]) -> Counter[str]:
+    """Return the calls to each service: two clients may call one by other letters."""
+    made: Counter[str] = Counter()
+    for service, count in calls.items():
+        made[f"{service[:1].upper()}{service[1:]}"] += count
+    return made
 
 
 def _earlier(listed: Sequence[Record], kind: str) -> list[Record]:

@@ -560,11 +560,27 @@ def _tell_twice(text: str, name: str) -> None:
         Console(sys.stderr).warn(f"{name} has two values of a name: {told}: the last one counts")
 
 
+def _minted(project: Project) -> set[str]:
+    """Return the signing keys that a release has the provider make: the twin's knows no other."""
+    hooks, parts = project.webhooks, project.parts
+    mail = bool(hooks.email_path) and "sendgrid" in parts
+    made = {
+        "STRIPE_WEBHOOK_SECRET": "stripe" in parts and hooks.stripe_path and hooks.stripe_events,
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": mail and hooks.email_events,
+        "SENDGRID_PARSE_PUBLIC_KEY": mail and hooks.email_hostname,
+    }
+    return {name for name, used in made.items() if used}
+
+
 def _of_wrangler(project: Project, root: Path, mine: Iterable[Variable]) -> dict[str, str]:
     """Return the Worker's secrets that its ``.dev.vars`` has, under the names of our file."""
-    worker = project.worker
+    worker, minted = project.worker, _minted(project)
     there = dev_vars.read((root / worker.config).parent, worker.environment)
-    secrets = (v for v in mine if v.secret and v.sent is Sent.WORKER_SECRET and v.name in there)
+    secrets = (
+        v
+        for v in mine
+        if v.secret and v.sent is Sent.WORKER_SECRET and v.name in there and v.name not in minted
+    )
     return {variable.file_name(LOCAL): there[variable.name] for variable in secrets}
 
 

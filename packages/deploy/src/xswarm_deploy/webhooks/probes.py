@@ -217,8 +217,11 @@ def _turned_away(delivery: Delivery, reply: Reply) -> Finding:
     evidence = f"HTTP {reply.status} from POST {delivery.path}"
     if reply.status in REFUSED:
         return Finding(delivery.name, "webhooks", "pass", True, evidence)
+    stale = delivery.name.endswith(" old")
+    forged = "what was signed long ago" if stale else "what the provider did not sign"
+    told = f"{evidence}, which has to refuse {forged}"
     remedy = "the Worker must refuse this with 400, 401 or 403: fix its signature check"
-    return Finding(delivery.name, "webhooks", "fail", True, evidence, remedy)
+    return Finding(delivery.name, "webhooks", "fail", True, told, remedy)
 
 
 def _untold(name: str, why: str) -> Probe:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.step import Action, Change, Facts
+from xswarm_deploy.settings.variables import BY_NAME
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def plan_minting(site: Site) -> list[Change]:
         raise Refused(
             f"{SECRET} is set, but Stripe has no webhook endpoint for the Worker",
             f"none delivers to {_wanted(site)['url']}",
-            f"empty {SECRET} in {site.settings.source}: the release makes endpoint and secret",
+            f"empty {BY_NAME[SECRET].file_name(site.settings.environment)} in"
+            f" {site.settings.source}: the release makes endpoint and secret",
         )
     if named or (found and SECRET in site.cloudflare.secrets(site.worker)):
         return []
