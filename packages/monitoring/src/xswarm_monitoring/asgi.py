@@ -47,6 +47,7 @@ not: it has no label of its own.
 """
 CLIENT_LEFT = 499
 _BODIES = frozenset(("http.response.body", "http.response.pathsend", "http.response.zerocopysend"))
+_LONG = 1.0  # seconds from which on it matters what an answer is
 _REQUEST_ID = b"x-request-id"
 _VERSION = VERSION.lower().encode()
 _LENGTH = len(_REQUEST_ID)
@@ -163,6 +164,8 @@ class Monitor:
         if self._pushes:
             self._begin_trace(scope, correlation)
         status, answered, ending, left = 500, 0.0, False, False
+        headers: list[tuple[bytes, bytes]] = []
+        streamed = 0.0
 
         async def receive_noting() -> Message:
             nonlocal left
@@ -173,7 +176,7 @@ class Monitor:
             return message
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, answered, ending, left
+            nonlocal status, answered, ending, left, headers, streamed
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
@@ -185,8 +188,11 @@ class Monitor:
                 if correlation.probe:
                     headers += self._version(scope)
                 message["headers"] = headers
-            elif message["type"] in _BODIES and not message.get("more_body"):
-                ending = True
+            elif message["type"] in _BODIES:
+                if not message.get("more_body"):
+                    ending = True
+                elif not streamed:
+                    streamed = self._timer()
             try:
                 await send(message)
             except OSError:  # as a server says that its connection is closed
@@ -209,7 +215,11 @@ class Monitor:
         finally:
             if left:  # whatever the app made of it: nobody was there to see
                 status = CLIENT_LEFT
-            self._measure(scope, root, status, started, answered or self._timer(), correlation)
+            ended = answered or self._timer()
+            seconds = ended - started
+            if streamed and seconds > _LONG and _is_event_stream(headers):
+                seconds = streamed - started  # how long its client listens is no slowness
+            self._measure(scope, root, status, seconds, ended, correlation)
             reset_current(token)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -245,7 +255,7 @@ class Monitor:
         scope: Scope,
         root: str,
         status: int,
-        started: float,
+        seconds: float,
         ended: float,
         correlation: Correlation,
     ) -> None:
@@ -258,13 +268,11 @@ class Monitor:
             answered = status < 400 or status >= 500
             path = below(scope["path"], root)
             template = metrics.paths.label(path, answered=answered) or UNMATCHED
-        observe(template, scope["method"], status, ended - started)
+        observe(template, scope["method"], status, seconds)
         if correlation.sampled and metrics.tracer is not None:
-            metrics.tracer.request(
-                correlation, template, scope["method"], status, ended - started, scope
-            )
+            metrics.tracer.request(correlation, template, scope["method"], status, seconds, scope)
         if self.log is not None and self.log.writes(Level.INFO):
-            self._log_answered(self.log, scope, status, ended - started)
+            self._log_answered(self.log, scope, status, seconds)
         if self._flushes and self.keeper.claim(ended):
             self.defer(self._flush(scope.get("env")))
 
@@ -373,6 +381,12 @@ def below(path: str, root: str) -> str:
     """
     root = root.rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether an answer is one of server-sent events, which lasts as long as it is heard."""
+    kinds = [value for name, value in headers if name.lower() == b"content-type"]
+    return any(kind.lower().startswith(b"text/event-stream") for kind in kinds)
 
 
 def _not_allowed(verbs: tuple[str, ...]) -> Answer:
