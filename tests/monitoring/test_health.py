@@ -296,7 +296,7 @@ def test_whoever_waits_for_a_probe_that_never_lands_asks_himself() -> None:
     probe = Probe("database", answers, timeout=SHORT)
 
     async def story() -> str:
-        prober._flights["database"] = asyncio.get_running_loop().create_future()
+        prober._flights["database", 0] = asyncio.get_running_loop().create_future()
         return (await prober.ask([probe]))[0].status
 
     assert asyncio.run(story()) == "pass"
