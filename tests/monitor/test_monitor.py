@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -488,6 +490,23 @@ def _record(version: str, finished: float, status: str = "succeeded") -> Record:
 
 def _failed() -> Record:
     return _record("bad", NOW - 10, "rolled back")
+
+
+def test_a_browser_that_leaves_and_a_strange_address_write_no_traceback(
+    page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = int(page.rpartition(":")[2])
+    for asked in ("/api/metrics?points=60", "/api/slo", "http://[bad/", "//[bad"):
+        with socket.create_connection(("127.0.0.1", port)) as left:
+            left.sendall(f"GET {asked} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            # The next write of the server's finds the connection reset.
+            left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for asked in ("http://[bad/", "//[bad"):
+        with socket.create_connection(("127.0.0.1", port), 10) as strange:
+            strange.sendall(f"GET {asked} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            assert b" 404 " in strange.recv(100)
+    assert requests.get(f"{page}/", timeout=10).status_code == 200
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_the_dashboard_adds_the_token_and_the_releases(page: str) -> None:

@@ -14,11 +14,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.support.monitoring import Hands, SQLite
-from xswarm_monitoring import report
+from xswarm_monitoring import report, rules
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.instruments import REQUESTS
 from xswarm_monitoring.logs import Log
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.slo import Count, Objective
 from xswarm_monitoring.window import Window, load
 
 Counted = dict[tuple[str, ...], int]
@@ -88,6 +89,9 @@ def served(hands: Hands) -> Starlette:
             yield f"data: {number}\n\n"
 
     async def stream(_request: Request) -> Response:
+        return StreamingResponse(events(), media_type="text/plain")
+
+    async def heard(_request: Request) -> Response:
         return StreamingResponse(events(), media_type="text/event-stream")
 
     async def background(_request: Request) -> Response:
@@ -100,7 +104,7 @@ def served(hands: Hands) -> Starlette:
     async def empty(_request: Request) -> Response:
         return Response(status_code=204)
 
-    routes = [Route("/stream", stream), Route("/background", background)]
+    routes = [Route("/stream", stream), Route("/events", heard), Route("/background", background)]
     return Starlette(routes=[*routes, Route("/empty", empty, methods=["GET", "OPTIONS"])])
 
 
@@ -109,6 +113,7 @@ def served(hands: Hands) -> Starlette:
     [
         ("/stream", "GET", ("/stream", "GET", "200"), 3.0),
         ("/stream", "HEAD", ("/stream", "HEAD", "200"), 3.0),
+        ("/events", "GET", ("/events", "GET", "200"), 0.0),  # up to its beginning
         ("/background", "GET", ("/background", "GET", "200"), 0.5),
         ("/empty", "OPTIONS", ("/empty", "OPTIONS", "204"), 0.0),
         ("/empty", "BREW", ("/empty", "(other)", "405"), 0.0),
@@ -184,6 +189,31 @@ def test_what_a_server_says_after_an_answer_is_no_client_that_left(hands: Hands,
     exchange = Exchange(watches, hands, receives=(LEFT,))
     assert exchange.ask() == {("/", "GET", "200"): 1}
     assert exchange.took == 0
+
+
+def test_a_service_that_is_listened_to_for_hours_is_not_slow(hands: Hands) -> None:
+    """A tenth of all requests listen to events: their hours are no p95, and spend no budget."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        kind = b"text/event-stream; charset=utf-8" if scope["path"] == "/events" else b"text/html"
+        headers = [(b"Content-Type", kind)]
+        hands.turn(0.1)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        hands.turn(0.1 if scope["path"] == "/page" else 1_800)  # there is nothing to tell yet
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        if scope["path"] == "/events":
+            hands.turn(3_600)
+            await receive()  # until its client leaves
+            return
+        await send({"type": "http.response.body", "body": b""})
+
+    exchange = Exchange(app, hands, receives=(LEFT,))
+    for number in range(100):
+        exchange.ask("/events" if number % 10 == 0 else "/page")
+    total = exchange.monitor.metrics.total()
+    assert rules.judge(total) == []
+    objective = Objective("latency", 0.95, 0.5)
+    assert objective.count(total) == Count(100, 0)
 
 
 async def _breaks_after_its_start(_scope: Any, _receive: Any, send: Any) -> None:

@@ -96,6 +96,21 @@ def test_a_status_that_does_not_exist_is_a_failure() -> None:
     assert (check.status, check.output) == ("fail", "the probe gave the unknown status 'fine'")
 
 
+def test_two_of_one_name_are_both_asked_and_as_well_as_the_worse(hands: Hands) -> None:
+    """A primary and its replica, say: one of them must not answer for the other."""
+    primary = Component()
+    replica = Component(ConnectionError("replica"), None)
+    prober = Prober(clock=hands.clock)
+    probes = [Probe("database", primary.run), Probe("database", replica.run, critical=False)]
+    for _ in range(2):
+        (check,) = ask(*probes, prober=prober)
+        assert (check.status, check.output) == ("fail", "ConnectionError: replica")
+    assert (primary.asked, replica.asked) == (1, 1)
+    hands.turn(11)
+    (check,) = ask(*probes, prober=prober)
+    assert (check.status, primary.asked, replica.asked) == ("pass", 2, 2)
+
+
 class Wordless(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
@@ -281,7 +296,7 @@ def test_whoever_waits_for_a_probe_that_never_lands_asks_himself() -> None:
     probe = Probe("database", answers, timeout=SHORT)
 
     async def story() -> str:
-        prober._flights["database"] = asyncio.get_running_loop().create_future()
+        prober._flights["database", 0] = asyncio.get_running_loop().create_future()
         return (await prober.ask([probe]))[0].status
 
     assert asyncio.run(story()) == "pass"

@@ -21,6 +21,7 @@ JUDGED_ELSEWHERE = {
     "test_otlp_protobuf.py": "asks judges that are compiled for this machine",
     "test_pyodide.py": "is this one",
     "test_receivers.py": "starts programs",
+    "test_router.py": "asks FastAPI",
     "test_servers.py": "listens at a socket",
 }
 LONG = tuple(

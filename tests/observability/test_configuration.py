@@ -19,14 +19,22 @@ from tests.support.ssh import SECRETS
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.observability import alertmanager, expressions, grafana, rule_tests, rules
 from xswarm_deploy.observability.files import write
-from xswarm_deploy.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
+from xswarm_deploy.observability.stack import (
+    SLACK_URL,
+    Contacts,
+    Stack,
+    Timing,
+    duration,
+    of,
+    require_sound,
+)
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring import rules as judged
 from xswarm_monitoring.abuse import SIGNS
 from xswarm_monitoring.alert import NAMES, Alert, Severity
 from xswarm_monitoring.health import FAIL, Check
 from xswarm_monitoring.instruments import ABUSE, PAYMENTS, QUERIES, REQUESTS
-from xswarm_monitoring.rules import Thresholds
+from xswarm_monitoring.rules import Rules, Thresholds
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Window
 
@@ -99,6 +107,36 @@ def test_each_alert_has_a_case_in_which_it_is_due_and_one_in_which_not(stack: St
     cases = rule_tests.cases(stack)
     assert {case.alert for case in cases if case.due} == names
     assert {case.alert for case in cases if not case.due} == names
+
+
+@pytest.mark.slow
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        {"error_rate": 0.005, "query_errors": 0.001, "payment_failures": 0.99},
+        {"error_rate": 0, "query_errors": 1, "payment_failures": 1},
+        {"response_p95": 0.0005, "query_p95": 63.9, "least": 5000},
+        {"response_p95": 0.0013, "least": 1, "scans": 0.5, "rate_limited": 100_000},
+    ],
+)
+def test_any_threshold_that_is_taken_has_tests_that_pass(
+    stack: Stack, tmp_path: Path, thresholds: dict[str, float]
+) -> None:
+    """`monitor.install` lets promtool run them on the host, and takes all back where one fails."""
+    limits = Rules.read({"thresholds": thresholds}).thresholds
+    address = "https://wiki.test/{name}?q={{ $labels.x }}{{ foo }}"
+    odd = dataclasses.replace(stack, thresholds=limits, runbook=address, dashboard=address)
+    write(odd, tmp_path)
+    ended = run(tmp_path, "promtool", "test", "rules", "rules.test.yml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("name", ["response_p95", "query_p95"])
+def test_a_threshold_beyond_the_histogram_is_refused(stack: Stack, name: str) -> None:
+    limits = dataclasses.replace(stack.thresholds, **{name: 64})
+    with pytest.raises(Refused, match=f"never tell of monitor.thresholds.{name}"):
+        require_sound(dataclasses.replace(stack, thresholds=limits))
 
 
 def test_the_alerts_are_those_of_the_watch_by_name_and_severity(stack: Stack) -> None:

@@ -118,7 +118,7 @@ def test_a_round_that_breaks_off_does_not_end_the_watch(
         return now
 
     monkeypatch.setattr(step, "go", go)
-    monkeypatch.setattr(monitor.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
     with pytest.raises(KeyboardInterrupt):
         monitor.watch(c, json=True)
     printed = capsys.readouterr()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,8 @@ not: it has no label of its own.
 """
 CLIENT_LEFT = 499
 _BODIES = frozenset(("http.response.body", "http.response.pathsend", "http.response.zerocopysend"))
+_ENDING = -1.0  # where a moment will stand
+_LONG = 1.0  # seconds from which on it matters what an answer is
 _REQUEST_ID = b"x-request-id"
 _VERSION = VERSION.lower().encode()
 _LENGTH = len(_REQUEST_ID)
@@ -156,26 +158,28 @@ class Monitor:
         if endpoint is not None:
             await self._answer(endpoint, scope, receive, send)
             return
-        started = self._timer()
+        timer = self._timer
+        started = timer()
         correlation = correlate(scope["headers"])
         if correlation.claim is not None:
             correlation.probe = self._recognised(scope, correlation.claim)
         if self._pushes:
             self._begin_trace(scope, correlation)
-        status, answered, ending, left = 500, 0.0, False, False
+        status, begun, answered, left = 500, 0.0, 0.0, False
+        sent: Sequence[tuple[bytes, bytes]] = ()
 
         async def receive_noting() -> Message:
             nonlocal left
             message = await receive()
             # Servers say the same once an answer is over, whoever stays or leaves.
-            if message["type"] == "http.disconnect" and not ending:
+            if message["type"] == "http.disconnect" and not answered:
                 left = True
             return message
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, answered, ending, left
+            nonlocal status, begun, answered, left, sent
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], timer()
                 headers = list(message.get("headers", ()))
                 for name, _ in headers:  # a generator would cost a microsecond
                     if len(name) == _LENGTH and name.lower() == _REQUEST_ID:
@@ -184,16 +188,19 @@ class Monitor:
                     headers.append((_REQUEST_ID, correlation.request_id.encode()))
                 if correlation.probe:
                     headers += self._version(scope)
-                message["headers"] = headers
-            elif message["type"] in _BODIES and not message.get("more_body"):
-                ending = True
+                sent = message["headers"] = headers
+                last = False
+            else:
+                last = message["type"] in _BODIES and not message.get("more_body")
+                if last:
+                    answered = _ENDING
             try:
                 await send(message)
             except OSError:  # as a server says that its connection is closed
                 left = True
                 raise
-            if ending and not answered:
-                answered = self._timer()  # what the app still does is no part of its answer
+            if last:
+                answered = timer()  # what the app still does is no part of its answer
 
         token = set_current(correlation)
         try:
@@ -209,7 +216,11 @@ class Monitor:
         finally:
             if left:  # whatever the app made of it: nobody was there to see
                 status = CLIENT_LEFT
-            self._measure(scope, root, status, started, answered or self._timer(), correlation)
+            ended = answered if answered > 0 else timer()
+            seconds = ended - started
+            if seconds > _LONG and begun and _is_event_stream(sent):
+                seconds = begun - started  # how long its client listens is no slowness
+            self._measure(scope, root, status, seconds, ended, correlation)
             reset_current(token)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -245,7 +256,7 @@ class Monitor:
         scope: Scope,
         root: str,
         status: int,
-        started: float,
+        seconds: float,
         ended: float,
         correlation: Correlation,
     ) -> None:
@@ -258,13 +269,11 @@ class Monitor:
             answered = status < 400 or status >= 500
             path = below(scope["path"], root)
             template = metrics.paths.label(path, answered=answered) or UNMATCHED
-        observe(template, scope["method"], status, ended - started)
+        observe(template, scope["method"], status, seconds)
         if correlation.sampled and metrics.tracer is not None:
-            metrics.tracer.request(
-                correlation, template, scope["method"], status, ended - started, scope
-            )
+            metrics.tracer.request(correlation, template, scope["method"], status, seconds, scope)
         if self.log is not None and self.log.writes(Level.INFO):
-            self._log_answered(self.log, scope, status, ended - started)
+            self._log_answered(self.log, scope, status, seconds)
         if self._flushes and self.keeper.claim(ended):
             self.defer(self._flush(scope.get("env")))
 
@@ -373,6 +382,12 @@ def below(path: str, root: str) -> str:
     """
     root = root.rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether an answer is one of server-sent events, which lasts as long as it is heard."""
+    kinds = [value for name, value in headers if name.lower() == b"content-type"]
+    return any(kind.lower().startswith(b"text/event-stream") for kind in kinds)
 
 
 def _not_allowed(verbs: tuple[str, ...]) -> Answer:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PASS, WARN, FAIL = "pass", "warn", "fail"
 MEDIA_TYPE = "application/health+json"
 
+Key = tuple[str, int]
+"""What a probe is remembered by: its name, and how many before it bear the same."""
+
 _STATUSES = frozenset({PASS, WARN, FAIL})
 _FOLLOWER_GRACE = 0.05  # seconds a follower waits beyond its leader's time limit
 _LONGEST_OUTPUT = 300  # characters of an error that a report carries
@@ -108,12 +111,14 @@ class Prober:
         self, *, fresh: float = 10.0, retry: float = 2.0, clock: Clock | None = None
     ) -> None:
         self.fresh, self.retry, self.clock = fresh, retry, clock or Clock()
-        self._checks: dict[str, Check] = {}
-        self._expires: dict[str, float] = {}
-        self._flights: dict[str, Future[None]] = {}
+        self._checks: dict[Key, Check] = {}
+        self._expires: dict[Key, float] = {}
+        self._flights: dict[Key, Future[None]] = {}
 
     async def ask(self, probes: Iterable[Probe], *, patient: bool = False) -> list[Check]:
         """Ask all probes at the same time; the slowest one sets how long it takes.
+
+        Those of one name are one component, which is as well as the worst of them.
 
         Args:
             probes: what to ask.
@@ -123,23 +128,24 @@ class Prober:
         from asyncio import gather  # a Worker's start must not pay for it
 
         asked = [_patient(probe) if patient and probe.patience else probe for probe in probes]
-        return await gather(*(self._check(probe) for probe in asked))
+        found = await gather(*(self._check(key, probe) for key, probe in _keyed(asked)))
+        return _by_component(found)
 
-    async def _check(self, probe: Probe) -> Check:
+    async def _check(self, key: Key, probe: Probe) -> Check:
         abandoned: Future[None] | None = None
         while True:
-            check = self._remembered(probe)
+            check = self._remembered(key, probe)
             if check is not None:
                 return check
-            flight = self._flights.get(probe.name)
+            flight = self._flights.get(key)
             if flight is None or flight is abandoned:
-                return await self._fly(probe)
+                return await self._fly(key, probe)
             await self._follow(flight, probe)
             abandoned = flight
 
-    def _remembered(self, probe: Probe) -> Check | None:
-        check = self._checks.get(probe.name)
-        if check is None or self._expires[probe.name] <= self.clock.timer():
+    def _remembered(self, key: Key, probe: Probe) -> Check | None:
+        check = self._checks.get(key)
+        if check is None or self._expires[key] <= self.clock.timer():
             return None
         # Who has patience is asked again where haste may have found it late.
         unsure = probe.timeout == probe.patience and check.status != PASS
@@ -151,28 +157,47 @@ class Prober:
 
         await wait([flight], timeout=probe.timeout + _FOLLOWER_GRACE)
 
-    async def _fly(self, probe: Probe) -> Check:
+    async def _fly(self, key: Key, probe: Probe) -> Check:
         from asyncio import get_running_loop
 
         flight: Future[None] = get_running_loop().create_future()
-        self._flights[probe.name] = flight
+        self._flights[key] = flight
         try:
             check = await _run(probe, self.clock)
-            self._remember(check, probe)
+            self._remember(key, check, probe)
             return check
         finally:
-            if self._flights.get(probe.name) is flight:
-                del self._flights[probe.name]
+            if self._flights.get(key) is flight:
+                del self._flights[key]
             if not flight.done():
                 flight.set_result(None)
 
-    def _remember(self, check: Check, probe: Probe) -> None:
+    def _remember(self, key: Key, check: Check, probe: Probe) -> None:
         given, usual = (
             (probe.fresh, self.fresh) if check.status == PASS else (probe.retry, self.retry)
         )
         kept = usual if given is None else given
-        self._checks[check.name] = check
-        self._expires[check.name] = self.clock.timer() + kept
+        self._checks[key] = check
+        self._expires[key] = self.clock.timer() + kept
+
+
+def _keyed(probes: Sequence[Probe]) -> list[tuple[Key, Probe]]:
+    """Return each probe with what it is remembered by: a replica may bear the same name."""
+    names = [probe.name for probe in probes]
+    return [((each.name, names[:n].count(each.name)), each) for n, each in enumerate(probes)]
+
+
+def _by_component(checks: Iterable[Check]) -> list[Check]:
+    """Return one check for each name: the worst."""
+    worst: dict[str, Check] = {}
+    for check in checks:
+        worst[check.name] = max(worst.get(check.name, check), check, key=_badness)
+    return list(worst.values())
+
+
+def _badness(check: Check) -> tuple[bool, int]:
+    failed = check.status == FAIL
+    return failed and check.critical, (PASS, WARN, FAIL).index(check.status)
 
 
 def _patient(probe: Probe) -> Probe:

@@ -18,6 +18,7 @@ def listed(app: Any) -> list[Listed]:
     Args:
         app: has ``routes``, each with ``path`` and ``methods`` or ``routes`` of its own, or is
             middleware whose ``app`` has them; one without them has none that are known.
+            Recent FastAPIs keep a router that was included as one entry.
     """
     for _ in range(_LAYERS):
         if hasattr(app, "routes"):
@@ -28,7 +29,9 @@ def listed(app: Any) -> list[Listed]:
 
 def _below(routes: Any, prefix: str) -> Iterable[Listed]:
     for route in routes if isinstance(routes, list | tuple) else ():
-        path = prefix + str(getattr(route, "path", ""))
-        yield from _below(getattr(route, "routes", None) or (), path)
+        included = getattr(route, "original_router", route)
+        within = getattr(getattr(route, "include_context", None), "prefix", "")
+        path = prefix + str(getattr(route, "path", within))
+        yield from _below(getattr(included, "routes", None) or (), path)
         for method in sorted(set(getattr(route, "methods", None) or ()) - _UNLISTED):
             yield method, path

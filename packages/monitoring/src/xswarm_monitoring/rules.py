@@ -167,6 +167,11 @@ def _window(value: Any) -> float:
     return read
 
 
+def percent(part: float) -> str:
+    """Return a part of 1 as people write it, e.g. ``5%`` or ``0.5%``."""
+    return f"{100 * part:.4g}%"
+
+
 def judge(
     measured: Window,
     checks: Sequence[Check] = (),
@@ -247,7 +252,7 @@ def _high_error_rate(errors: int, total: int, limits: Thresholds, worst: str) ->
     return Alert(
         "high-error-rate",
         Severity.ERROR,
-        f"{errors / total:.1%} of requests fail (threshold {limits.error_rate:.0%})",
+        f"{errors / total:.1%} of requests fail (threshold {percent(limits.error_rate)})",
         details={"requests": str(total), "errors": str(errors), "top failing route": worst},
         remedy="inv monitor.metrics --window 5m",
     )
@@ -290,7 +295,7 @@ def _payments(measured: Window, limits: Thresholds) -> list[Alert]:
         Alert(
             "payments-failing",
             Severity.ERROR,
-            f"{failed / total:.0%} of payments fail (threshold {limits.payment_failures:.0%})",
+            f"{failed / total:.0%} of payments fail (threshold {percent(limits.payment_failures)})",
             details={"payments": str(total), "failed": str(failed)},
             remedy="inv check",
         )

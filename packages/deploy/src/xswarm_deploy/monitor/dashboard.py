@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, Unavailable
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.http import Http
@@ -46,7 +48,7 @@ def server(site: Site, port: int) -> ThreadingHTTPServer:
     """
     monitor = Monitor.of(site.settings)
     try:
-        made = ThreadingHTTPServer((HOST, port), handler(monitor.http, lambda: markers(site)))
+        made = _Server((HOST, port), handler(monitor.http, lambda: markers(site)))
     except OSError as error:
         why = f"port {port}: {error.strerror}"
         raise Unavailable(
@@ -54,6 +56,17 @@ def server(site: Site, port: int) -> ThreadingHTTPServer:
         ) from None
     made.daemon_threads = True
     return made
+
+
+class _Server(ThreadingHTTPServer):
+    """Serve, and say in a line what went wrong with one request."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as it is called
+        """Write what was raised; that a browser left, since its tab was closed, is nothing."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            said = redact(f"{type(error).__name__}: {error}")
+            Console(sys.stderr).warn(f"a request of {client_address[0]} failed: {said}")
 
 
 def markers(site: Site) -> list[dict[str, str]]:
@@ -75,7 +88,7 @@ def handler(http: Http, marked: Markers) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Answer with the page, or with what the Worker answers."""
-            asked = urlsplit(self.path)
+            asked = urlsplit("/" + self.path.lstrip("/"))
             if not self._is_ours():
                 self._answer(403, "text/plain", b"ask for 127.0.0.1\n")
             elif asked.path == "/":
@@ -121,7 +134,7 @@ def passed_on(http: Http, marked: Markers, path: str, query: str) -> tuple[int, 
         body: dict[str, Any] = reply.json()
     except DeployError as error:
         return 502, {"error": redact(str(error))}
-    if "timeline" in body:
+    if isinstance(body, dict) and body.get("timeline"):
         body["releases"] = _within(body, marked)
     return reply.status, body
 

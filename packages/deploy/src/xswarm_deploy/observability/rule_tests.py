@@ -24,6 +24,7 @@ from xswarm_monitoring.instruments import (
     Family,
 )
 from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
+from xswarm_monitoring.rules import percent
 
 FILE = "rules.test.yml"
 
@@ -31,7 +32,8 @@ Values = Mapping[str, str]
 """Series → its values, in promtool's notation."""
 
 _STEPS = 4  # a window is so many readings long
-_BUSY = 1000  # requests in a step
+_BUSY = 1000  # requests in a step; more, where fewer make no rate
+_BESIDE = 0.01  # of 1: as far from a threshold is just above, or just below
 _LENGTH = 400  # steps that series have; what is asked is asked long before
 
 
@@ -159,20 +161,22 @@ class _Share:
 
     def cases(self, stack: Stack) -> Iterator[Case]:
         """Return the three cases."""
-        above, below = self.threshold + 0.01, self.threshold - 0.01
-        due = Due(f"{100 * above:.4g}% of {self.what} fail (threshold {self.threshold:.0%})")
+        above = self.threshold + min(_BESIDE, (1 - self.threshold) / 2)
+        below = max(self.threshold - _BESIDE, self.threshold / 2)
+        due = Due(f"{percent(above)} of {self.what} fail (threshold {percent(self.threshold)})")
         few = (stack.thresholds.least - 1) * _step(stack) / self.window
         badly = _series(count(self.family), stack, **self.bad)
         much, little = self._failing(above, stack), self._failing(below, stack)
-        yield Case("just above the threshold", self.alert, much, due, self.window)
+        if above > self.threshold:  # more than all cannot fail
+            yield Case("just above the threshold", self.alert, much, due, self.window)
         yield Case("just below the threshold", self.alert, little, None, self.window)
         yield Case("too few to make a rate", self.alert, {badly: _rising(few)}, None, self.window)
 
     def _failing(self, part: float, stack: Stack) -> Values:
-        counted, failed = count(self.family), round(_BUSY * part)
+        counted, busy = count(self.family), max(_BUSY, stack.thresholds.least)
         return {
-            _series(counted, stack, **self.good): _rising(_BUSY - failed),
-            _series(counted, stack, **self.bad): _rising(failed),
+            _series(counted, stack, **self.good): _rising(busy * (1 - part)),
+            _series(counted, stack, **self.bad): _rising(busy * part),
         }
 
 
@@ -180,17 +184,20 @@ def _durations(
     what: str, family: Family, counted: Family, threshold: float, stack: Stack
 ) -> Iterator[Case]:
     """Let all be quicker than the threshold's bucket, then more than a twentieth beyond it."""
+    if not family.boundaries[0] <= threshold < family.boundaries[-1]:
+        return  # what is smaller than the first bucket is guessed within it
     beyond = next(limit for limit in family.boundaries if limit > threshold)
     within = max(limit for limit in family.boundaries if limit <= threshold)
+    busy = max(_BUSY, stack.thresholds.least)
 
     def slow(part: float) -> Values:
-        quick = _rising(_BUSY * (1 - part))
-        edges = {repr(within): quick, repr(beyond): quick, "+Inf": _rising(_BUSY)}
+        quick = _rising(busy * (1 - part))
+        edges = {repr(within): quick, repr(beyond): quick, "+Inf": _rising(busy)}
         made = {
             _series(f"{family.name}_bucket", stack, le=edge): values
             for edge, values in edges.items()
         }
-        return made | {_series(count(counted), stack, outcome="ok"): _rising(_BUSY)}
+        return made | {_series(count(counted), stack, outcome="ok"): _rising(busy)}
 
     # What lies beyond the last boundary counts as the boundary itself.
     said = (
@@ -201,7 +208,9 @@ def _durations(
 
 
 def _humanized(seconds: float) -> str:
-    """Return seconds as Prometheus' ``humanizeDuration`` writes them, up to a minute."""
+    """Return seconds as Prometheus' ``humanizeDuration`` writes them, up to an hour."""
+    if seconds >= 60:
+        return f"{seconds // 60:.0f}m {seconds % 60:.0f}s"
     return f"{seconds:.4g}s" if seconds >= 1 else f"{seconds * 1000:.4g}ms"
 
 
@@ -247,7 +256,8 @@ def _flat(value: float) -> str:
 
 
 def _rising(step: float) -> str:
-    return f"0+{step:g}x{_LENGTH}"
+    digits = f"{step:.9f}".rstrip("0").rstrip(".")  # promtool reads no exponent here
+    return f"0+{digits}x{_LENGTH}"
 
 
 def _step(stack: Stack) -> float:

@@ -25,6 +25,7 @@ from xswarm_deploy.observability.stack import Stack, duration
 from xswarm_monitoring.alert import Severity
 from xswarm_monitoring.instruments import API_CALLS, FLUSH_FAILURES, QUERIES, REQUESTS
 from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
+from xswarm_monitoring.rules import percent
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _COMPONENT = ", ".join((*BY, "component"))
@@ -76,7 +77,7 @@ class Rule:
             "annotations": {
                 "summary": self.summary,
                 "remedy": self.remedy,
-                **stack.links(self.name),
+                **stack.templates(self.name),
             },
         }
 
@@ -177,7 +178,7 @@ def _requests(stack: Stack) -> Iterator[Rule]:
         f"{name('http_errors:ratio', window)} > {limits.error_rate} and {enough}",
         stack.timing.pending,
         "{{ $value | humanizePercentage }} of requests fail"
-        f" (threshold {limits.error_rate:.0%})",
+        f" (threshold {percent(limits.error_rate)})",
         f"inv monitor.metrics --window {window}",
     )
     yield _slow("responses", "http_request_duration_seconds", limits.response_p95, enough, stack)
@@ -204,7 +205,7 @@ def _queries(stack: Stack) -> Iterator[Rule]:
         f"{name('database_errors:ratio', stack.window)} > {limits.query_errors} and {enough}",
         stack.timing.pending,
         "{{ $value | humanizePercentage }} of queries fail"
-        f" (threshold {limits.query_errors:.0%})",
+        f" (threshold {percent(limits.query_errors)})",
         "inv check",
     )
     yield _slow("queries", "database_query_duration_seconds", limits.query_p95, enough, stack)
@@ -226,7 +227,7 @@ def _payments(stack: Stack) -> Iterator[Rule]:
         Severity.ERROR,
         f"{name('business_payments_failed:ratio', window)} > {threshold} and {enough}",
         stack.timing.pending,
-        f"{{{{ $value | humanizePercentage }}}} of payments fail (threshold {threshold:.0%})",
+        f"{{{{ $value | humanizePercentage }}}} of payments fail (threshold {percent(threshold)})",
         "inv check",
     )
 

@@ -67,7 +67,7 @@ def _alert(stack: Stack, objective: Objective, burn: Burn) -> dict[str, Any]:
         "expr": f"{long} and {short} and {enough}",
         "for": duration(stack.timing.pending),
         "labels": _labels(objective, burn),
-        "annotations": {"summary": summary, "remedy": "inv monitor.slo", **stack.links(NAME)},
+        "annotations": {"summary": summary, "remedy": "inv monitor.slo", **stack.templates(NAME)},
     }
 
 

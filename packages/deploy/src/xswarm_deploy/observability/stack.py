@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
+from xswarm_monitoring.instruments import SECONDS
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.slo import Slo
 
@@ -185,6 +186,10 @@ class Stack:
         given = {"runbook_url": runbook, "dashboard_url": self.dashboard}
         return {name: address for name, address in given.items() if address}
 
+    def templates(self, alert: str) -> dict[str, str]:
+        """Return the same as templates of Prometheus', which obey nothing in them."""
+        return {name: text.replace("{{", '{{"{{"}}') for name, text in self.links(alert).items()}
+
     @property
     def window(self) -> str:
         """The window of rates, as Prometheus writes it."""
@@ -318,6 +323,7 @@ def require_sound(stack: Stack) -> None:
         raise Refused("it is not set what to watch", f"WORKER_URL is {stack.url!r}")
     if ADMIN_TOKEN not in stack.secrets:
         raise Refused("the metrics cannot be read", "ADMIN_TOKEN is missing")
+    _require_measurable(stack.thresholds)
     told = stack.contacts
     if not (told.slack or told.mail_to or told.sms):
         raise Refused(
@@ -325,3 +331,14 @@ def require_sound(stack: Stack) -> None:
             "there is no Slack webhook, no mail address and no telephone",
             "set SLACK_WEBHOOK_URL, or ADMIN_EMAIL with SENDGRID_FROM_EMAIL and its key",
         )
+
+
+def _require_measurable(limits: Thresholds) -> None:
+    """Refuse a threshold beyond the histogram, which Prometheus would never see passed."""
+    for name in ("response_p95", "query_p95"):
+        if getattr(limits, name) >= SECONDS[-1]:
+            raise Refused(
+                f"Prometheus would never tell of monitor.thresholds.{name}",
+                f"it is {getattr(limits, name):g} s, and the histogram ends at {SECONDS[-1]:g} s",
+                f"set one below {SECONDS[-1]:g}",
+            )
