@@ -64,7 +64,7 @@ class Shop:
         self.scene = scene
         self.chance = random.Random(7)  # the same each time
         self.hands = Hands(time.time() - HOUR)
-        self.sqlite = SQLite(shared=True)
+        self.sqlite = SQLite()
         self.monitor = Monitor(
             _nothing,
             service="boss-ai",

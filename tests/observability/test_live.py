@@ -53,7 +53,7 @@ class Service:
 
     def __init__(self) -> None:
         self.failing, self.down, self.revoked, self.declined = False, False, False, False
-        self._sqlite, self._turns = SQLite(shared=True), 0
+        self._sqlite, self._turns = SQLite(), 0
         self._isolates = [self._isolate(Metrics()) for _ in range(2)]
 
     def _isolate(self, metrics: Metrics) -> Monitor:

@@ -35,11 +35,9 @@ class Hands:
 class SQLite:
     """SQLite behind the asynchronous face that the storage is given."""
 
-    def __init__(self, *, shared: bool = False) -> None:
-        self.connection = sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=not shared
-        )
-        weakref.finalize(self, self.connection.close)
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self.connection.close)  # in whichever thread it is collected
         self.statements: list[str] = []
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

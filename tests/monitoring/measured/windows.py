@@ -34,7 +34,7 @@ import uvicorn
 from tests.support.monitoring import SQLite
 from xswarm_monitoring.asgi import Monitor
 
-database = SQLite(shared=True)
+database = SQLite()
 database.connection = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
 
 async def app(scope, receive, send):
