@@ -58,6 +58,16 @@ def test_rows_that_the_backup_does_not_have_are_counted(
     assert losses(tmp_path / "now", tmp_path / "then") == lost
 
 
+def test_of_a_table_with_as_many_columns_as_there_can_be(tmp_path: Path) -> None:
+    made = f"CREATE TABLE wide ({', '.join(f'c{place}' for place in range(2000))})"
+    for name, value in (("then", "'a'"), ("now", "'A'")):
+        with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as connection:
+            connection.execute(made)
+            connection.execute(f"INSERT INTO wide (c0, c1999) VALUES (1, {value}), (2, NULL)")
+    assert losses(tmp_path / "now", tmp_path / "then") == [Loss("wide", 2, 1)]
+    assert losses(tmp_path / "now", tmp_path / "now") == []
+
+
 def test_of_one_table_alone(tmp_path: Path) -> None:
     for name, sql in (("then", THEN), ("now", (*THEN, "INSERT INTO users VALUES (9, 'x')"))):
         with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as connection:
