@@ -11,7 +11,8 @@ import pytest
 from tests.steps.fakes import FakeCloudflare, ahead
 from xswarm_deploy.cli import schema_lines
 from xswarm_deploy.database import limits, migration_history, timing
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.database.client import DatabaseError
+from xswarm_deploy.errors import DeployError, Locked, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -521,7 +522,19 @@ def test_without_a_backup_of_what_users_wrote_the_schema_stays(
     def full(_: Site) -> str:
         raise DeployError("No space left on device")
 
+    def gone(_: Site) -> str:
+        raise Locked("it is another's")
+
+    def away(_: Site) -> str:
+        raise DatabaseError("unavailable", "no answer")
+
     with monkeypatch.context() as patch:
+        patch.setattr(backup, "fresh", gone)
+        with pytest.raises(Locked):
+            migrate.undo(site, change, outcome)
+        patch.setattr(backup, "fresh", away)
+        with pytest.raises(DatabaseError, match="no answer"):
+            migrate.undo(site, change, outcome)
         patch.setattr(backup, "fresh", full)
         with pytest.raises(DeployError, match="1 rows of users would go") as caught:
             migrate.undo(site, change, outcome)

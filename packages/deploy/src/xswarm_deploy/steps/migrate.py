@@ -14,12 +14,12 @@ from xswarm_deploy.database import (
     schema,
     timing,
 )
-from xswarm_deploy.database.client import Statement
+from xswarm_deploy.database.client import DatabaseError, Statement
 from xswarm_deploy.database.migrate import Group, Outcome
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.pending import State
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import DeployError, Locked, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.steps import applied
 from xswarm_deploy.steps.pending import checked, files, state
@@ -324,7 +324,9 @@ def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
         return ""
     try:
         name = backup.fresh(site)
-    except DeployError as error:
+    except (DatabaseError, Locked):
+        raise  # an outage is waited out; what another has taken over is the other's to settle
+    except (DeployError, OSError) as error:
         raise DeployError(
             "the schema is as the release made it",
             f"{', '.join(gone)} would go with it, and no backup could be made: {error}",
