@@ -302,8 +302,19 @@ def _undo_applied(site: Site, change: Change) -> str:
     try:
         _take_back(site, names)
     except DeployError as error:
+        if _says_nothing(error):
+            raise
         return f"{_put_backup_back(site, error)} was put back"
     return said
+
+
+def _says_nothing(error: Exception) -> bool:
+    """Return whether an error is not about what was tried: it is to be tried again, or left.
+
+    An outage is waited out; what another deployer has taken over is the other's to settle.
+    """
+    outage = isinstance(error, DatabaseError) and error.kind == "unavailable"
+    return outage or isinstance(error, Locked)
 
 
 def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
@@ -324,9 +335,9 @@ def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
         return ""
     try:
         name = backup.fresh(site)
-    except (DatabaseError, Locked):
-        raise  # an outage is waited out; what another has taken over is the other's to settle
     except (DeployError, OSError) as error:
+        if _says_nothing(error):
+            raise
         raise DeployError(
             "the schema is as the release made it",
             f"{', '.join(gone)} would go with it, and no backup could be made: {error}",
@@ -341,6 +352,8 @@ def _put_backup_back(site: Site, cause: DeployError) -> str:
     try:
         return restore.undo_release(site)
     except DeployError as error:
+        if _says_nothing(error):
+            raise
         name = site.facts.get("backup") or "FILE"
         raise DeployError(
             "the schema is as the release made it",
