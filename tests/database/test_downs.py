@@ -210,3 +210,8 @@ def test_what_a_file_made_itself_its_down_part_may_drop(site: Site, text: str) -
     apply(site)
     take_back(site, 1)
     assert ("table", "users") in schema.read(site.database)
+
+
+def test_what_sqlite_here_cannot_read_is_not_taken_for_one_that_is_there() -> None:
+    text = UP.replace("(id)", "(id) KNOWN TO LIBSQL").format(name="t", down="DROP TABLE t")
+    assert downs.passed_over([], [parse("a.sql", text)]) == []

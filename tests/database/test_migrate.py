@@ -439,3 +439,26 @@ def test_a_transaction_that_the_server_ends_is_named_with_the_way_on(remote: Dat
 def write_once(url: str) -> None:
     with connect(url) as other:
         other.execute("INSERT INTO t VALUES (0)")
+
+
+@pytest.mark.parametrize(
+    ("up", "back"),
+    [
+        ("0001.a", "0001.a.rollback"),  # yoyo
+        ("V1__a", "U1__a"),  # Flyway
+        ("001.do", "001.undo"),  # postgrator
+        ("2015-a-up", "2015-a-down"),  # db-migrate
+        ("1_a", "1_a_down"),
+        ("1_a_up", "1_a_DOWN"),
+    ],
+)
+def test_the_way_back_of_another_tool_is_not_run_as_a_migration(up: str, back: str) -> None:
+    files = [
+        parse(f"{up}.sql", "-- irreversible: no\nCREATE TABLE t (v)"),
+        parse(f"{back}.sql", "-- irreversible: no\nDROP TABLE t"),
+    ]
+    with pytest.raises(Refused, match=f"{back}.sql looks like the way back of {up}"):
+        check(State(files, []))
+    named = parse(f"{back}.sql", f"-- depends: {up}\n{files[1].text}")
+    check(State([files[0], named], []))
+    check(State([parse("x.sql", files[0].text), files[1]], []))

@@ -31,7 +31,12 @@ LEDGERS = {
     ),
     "goose": (
         "CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY, version_id INTEGER, is_applied)",
-        "INSERT INTO goose_db_version VALUES (1, 0, 1), (2, 1, 1), (3, 2, 1), (4, 3, 0)",
+        "INSERT INTO goose_db_version VALUES (1, 0, 1), (2, 1, 1), (3, 2, 1), (4, 3, 0),"
+        " (5, 3, 1), (6, 3, 0), (7, 2, 0), (8, 2, 1)",
+    ),
+    "yoyo": (
+        "CREATE TABLE _yoyo_migration (migration_hash VARCHAR(64) PRIMARY KEY, migration_id)",
+        "INSERT INTO _yoyo_migration VALUES ('x', '0001_a'), ('y', '0002_b')",
     ),
     "sql-migrate": (
         "CREATE TABLE gorp_migrations (id TEXT PRIMARY KEY, applied_at)",
@@ -106,6 +111,7 @@ def test_a_ledger_of_another_tool_is_known_by_its_columns(database: Database) ->
     assert found == {
         "__drizzle_migrations",
         "_prisma_migrations",
+        "_yoyo_migration",
         "d1_migrations",
         "goose_db_version",
         "gorp_migrations",

@@ -15,11 +15,11 @@ from xswarm_deploy.database.retention import RetentionPolicy, expired
 NOW = datetime(2025, 10, 29, 12, 0, tzinfo=UTC)
 
 
-def made(days: float) -> Backup:
+def made(days: float, *tables: str) -> Backup:
     """A backup of so many days ago."""
     created = NOW - timedelta(days=days)
     name = f"test-{created:%Y%m%dT%H%M%S}.db.zst"
-    content = Content({}, "", 0, 0)
+    content = Content(dict.fromkeys(tables, (1, "")), "", 0, 0)
     found = Backup(Path(name))
     found.__dict__["manifest"] = Manifest(
         name, "test", "", created.isoformat(), 1, "", 1, "", content
@@ -41,6 +41,11 @@ def test_young_ones_stay() -> None:
 def test_the_last_good_one_always_stays() -> None:
     assert expired([made(400)], RetentionPolicy(30), NOW) == []
     assert ages(expired([made(400), made(500)], RetentionPolicy(0), NOW)) == [500]
+
+
+def test_the_last_that_holds_a_table_stays_beside_newer_ones_of_an_empty_database() -> None:
+    every = [made(40), made(50), made(60, "users"), made(70, "users")]
+    assert ages(expired(every, RetentionPolicy(30), NOW)) == [70, 50]
 
 
 def test_the_last_of_each_day_week_and_month_stays() -> None:

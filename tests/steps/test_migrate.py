@@ -11,7 +11,8 @@ import pytest
 from tests.steps.fakes import FakeCloudflare, ahead
 from xswarm_deploy.cli import schema_lines
 from xswarm_deploy.database import limits, migration_history, timing
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.database.client import DatabaseError
+from xswarm_deploy.errors import DeployError, Locked, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -21,6 +22,7 @@ from xswarm_deploy.steps import (
     migrate,
     migration_lint,
     new_migration,
+    restore,
     schema_check,
 )
 from xswarm_deploy.verification import compatibility
@@ -521,7 +523,19 @@ def test_without_a_backup_of_what_users_wrote_the_schema_stays(
     def full(_: Site) -> str:
         raise DeployError("No space left on device")
 
+    def gone(_: Site) -> str:
+        raise Locked("it is another's")
+
+    def away(_: Site) -> str:
+        raise DatabaseError("unavailable", "no answer")
+
     with monkeypatch.context() as patch:
+        patch.setattr(backup, "fresh", gone)
+        with pytest.raises(Locked):
+            migrate.undo(site, change, outcome)
+        patch.setattr(backup, "fresh", away)
+        with pytest.raises(DatabaseError, match="no answer"):
+            migrate.undo(site, change, outcome)
         patch.setattr(backup, "fresh", full)
         with pytest.raises(DeployError, match="1 rows of users would go") as caught:
             migrate.undo(site, change, outcome)
@@ -529,3 +543,29 @@ def test_without_a_backup_of_what_users_wrote_the_schema_stays(
     assert tables(site) == {"users", "posts"}
     migrate.undo(site, change, outcome)
     assert tables(site) == set()
+
+
+@pytest.mark.parametrize("at", ["_take_back", "undo_release"])
+@pytest.mark.parametrize(
+    "error", [DatabaseError("unavailable", "no answer"), Locked("it is another's")]
+)
+def test_an_outage_is_no_reason_to_go_another_way_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch, at: str, error: DeployError
+) -> None:
+    """It reaches the release, which tries again, or leaves what is another's by now."""
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+
+    def fails(*_: object) -> None:
+        raise error if at == "_take_back" else DeployError("the down part failed")
+
+    def none(_: Site) -> str:
+        if at == "_take_back":
+            raise AssertionError("no backup is put back")
+        raise error
+
+    monkeypatch.setattr(migrate, "_take_back", fails)
+    monkeypatch.setattr(restore, "undo_release", none)
+    with pytest.raises(type(error)) as caught:
+        migrate.undo(site, change, outcome)
+    assert caught.value is error

@@ -16,6 +16,7 @@ from xswarm_deploy.database.shapes import Field, Key, Shape
 
 _NUMBERS: Final = frozenset({"INTEGER", "REAL", "NUMERIC"})
 _COUNTS_A_CALL: Final = 30  # D1 takes at most 32 arguments, SQLite 127
+_WIDE: Final = 500  # columns; SQLite gives at most 2,000 of a SELECT, and sorts by as many
 
 
 class Table(NamedTuple):
@@ -51,12 +52,18 @@ def same_values(columns: Sequence[str]) -> str:
     Args:
         columns: as SQL.
     """
-    pieces = [columns[at : at + _COUNTS_A_CALL] for at in range(0, len(columns), _COUNTS_A_CALL)]
-    types = " || ',' || ".join(
-        f"printf('{','.join(['%s'] * len(piece))}', {', '.join(f'typeof({c})' for c in piece)})"
-        for piece in pieces
-    )
+    types = _joined([f"typeof({column})" for column in columns])
+    if len(columns) > _WIDE:
+        return f"{types}, {_joined([f'hex(CAST({column} AS BLOB))' for column in columns])}"
     return ", ".join([types, *(f"(+{column}) COLLATE BINARY" for column in columns)])
+
+
+def _joined(values: Sequence[str]) -> str:
+    """Return the SQL that joins texts by commas."""
+    pieces = [values[at : at + _COUNTS_A_CALL] for at in range(0, len(values), _COUNTS_A_CALL)]
+    return " || ',' || ".join(
+        f"printf('{','.join(['%s'] * len(piece))}', {', '.join(piece)})" for piece in pieces
+    )
 
 
 def counts(old: Table, new: Table, columns: Sequence[str], free: Collection[str] = ()) -> Counts:

@@ -84,9 +84,10 @@ def passed_over(rows: Sequence[Row], files: Sequence[Migration]) -> list[str]:
         for file in files:
             dropped = {name for each in file.down if (name := _named(each.sql, _DROP))}
             for fragment in file.up:
+                there = {folded(name) for name in copy.homes}
                 effect = copy.effect(fragment.sql)
-                name = "" if effect.made else _named(fragment.sql, _CREATE)
-                if name in dropped and not file.made_down:
+                name = _named(fragment.sql, _CREATE) if effect.known and not effect.made else ""
+                if name in dropped & there and not file.made_down:
                     found.append(
                         f"{file.filename}:{fragment.line}: {name} is there already, so this makes"
                         " nothing, and the down part would drop it with all its rows"

@@ -79,6 +79,25 @@ def place(name: str) -> tuple[int, int, str]:
     return (0, int(numbered["number"]), name) if numbered else (1, 0, name)
 
 
+def way_back_of(name: str, names: Collection[str]) -> str:
+    """Return the migration whose way back another tool would take a file for; empty: none.
+
+    Args:
+        name: of the file, without ``.sql``.
+        names: of all of them.
+    """
+    if name[:1] == "U" and f"V{name[1:]}" in names:  # Flyway
+        return f"V{name[1:]}"
+    found = _WAY_BACK.fullmatch(name)
+    base = found["base"] if found else ""
+    ups = (base, *(f"{base}{sign}{word}" for sign in "-_." for word in ("up", "do")))
+    return next((each for each in ups if base and each in names), "")
+
+
+_WAY_BACK: Final = re.compile(r"(?P<base>.+)[-_.](?:down|rollback|undo|revert)", re.IGNORECASE)
+"""Names of yoyo (``.rollback``), postgrator (``.undo``), db-migrate (``-down``) and the like."""
+
+
 def home(file: Path) -> Path:
     """Return the folder of migrations that an SQL file belongs to."""
     return file.parent.parent if file.name in _IN_FOLDERS else file.parent

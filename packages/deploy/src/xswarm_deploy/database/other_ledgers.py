@@ -9,7 +9,7 @@ is ``dirty``), drizzle (``__drizzle_migrations``: SHA-256 of each file), prisma
 (``_prisma_migrations``: names of folders), goose (``goose_db_version``), sqlx
 (``_sqlx_migrations``), Atlas (``atlas_schema_revisions``), refinery
 (``refinery_schema_history``) and diesel (``__diesel_schema_migrations``): numbers, sql-migrate
-(``gorp_migrations``) and Flyway (``flyway_schema_history``): names.
+(``gorp_migrations``), Flyway (``flyway_schema_history``) and yoyo (``_yoyo_migration``): names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ _GOLANG: Final = "golang-migrate"
 _LEDGERS: Final = (
     ("wrangler d1", "SELECT name FROM d1_migrations ORDER BY id"),
     ("drizzle", "SELECT hash FROM __drizzle_migrations ORDER BY id"),
-    ("goose", "SELECT version_id FROM goose_db_version WHERE is_applied AND version_id <> 0"),
+    (
+        "goose",  # earlier versions of it write another row where one is taken back
+        "SELECT version_id FROM goose_db_version AS said WHERE is_applied AND version_id <> 0"
+        " AND id = (SELECT max(id) FROM goose_db_version WHERE version_id = said.version_id)",
+    ),
     ("sql-migrate", "SELECT id FROM gorp_migrations ORDER BY applied_at"),
     (_GOLANG, "SELECT version FROM schema_migrations WHERE dirty IS NOT NULL"),
     ("dbmate", "SELECT version FROM schema_migrations ORDER BY version"),
@@ -42,6 +46,7 @@ _LEDGERS: Final = (
     ("Flyway", "SELECT script FROM flyway_schema_history WHERE success"),
     ("refinery", "SELECT version FROM refinery_schema_history"),
     ("diesel", "SELECT version FROM __diesel_schema_migrations"),
+    ("yoyo", "SELECT migration_id FROM _yoyo_migration"),
 )
 _READ: Final = re.compile(r"SELECT (?P<column>\w+) FROM (?P<table>\w+)")
 _LEDGER_OF: Final = {

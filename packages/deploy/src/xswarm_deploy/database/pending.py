@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from xswarm_deploy.database import migration_history
+from xswarm_deploy.database import migration_folder, migration_history
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.errors import Refused
@@ -61,8 +61,21 @@ def check(state: State) -> None:
     _require_unedited(state)
     _require_own_names(state)
     found = [fault for migration in state.pending for fault in migration.faults]
+    found += _ways_back(state)
     if found:
         raise Refused("Migrations cannot run as they are", "; ".join(found), "correct the files")
+
+
+def _ways_back(state: State) -> list[str]:
+    """Return which pending files are the way back of another one, by their names."""
+    names = {file.name for file in state.files}
+    alone = [file for file in state.pending if not file.depends and "down" not in file.parts]
+    return [
+        f"{file.filename} looks like the way back of {of}, and would run as a migration of its own:"
+        f" call the two {of}.up.sql and {of}.down.sql, or write -- depends: {of} into it"
+        for file in alone
+        if (of := migration_folder.way_back_of(file.name, names))
+    ]
 
 
 def _require_finished(row: Applied) -> None:

@@ -50,7 +50,15 @@ def expired(backups: Sequence[Backup], keep: RetentionPolicy, now: datetime) -> 
 
 
 def _last_good(newest_first: Sequence[Backup]) -> set[Path]:
-    return {backup.path for backup in islice(_good(newest_first), 1)}
+    """Return the last good one, and the last that holds a table.
+
+    Where a URL has become wrong, the newer ones are of an empty database.
+    """
+    good = list(islice(_good(newest_first), 1))
+    filled = (
+        each for each in _good(newest_first) if each.manifest and each.manifest.content.tables
+    )
+    return {backup.path for backup in (*good, *islice(filled, 1))}
 
 
 def _good(newest_first: Sequence[Backup]) -> Iterator[Backup]:

@@ -14,12 +14,12 @@ from xswarm_deploy.database import (
     schema,
     timing,
 )
-from xswarm_deploy.database.client import Statement
+from xswarm_deploy.database.client import DatabaseError, Statement
 from xswarm_deploy.database.migrate import Group, Outcome
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.pending import State
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import DeployError, Locked, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.steps import applied
 from xswarm_deploy.steps.pending import checked, files, state
@@ -302,8 +302,19 @@ def _undo_applied(site: Site, change: Change) -> str:
     try:
         _take_back(site, names)
     except DeployError as error:
+        if _says_nothing(error):
+            raise
         return f"{_put_backup_back(site, error)} was put back"
     return said
+
+
+def _says_nothing(error: Exception) -> bool:
+    """Return whether an error is not about what was tried: it is to be tried again, or left.
+
+    An outage is waited out; what another deployer has taken over is the other's to settle.
+    """
+    outage = isinstance(error, DatabaseError) and error.kind == "unavailable"
+    return outage or isinstance(error, Locked)
 
 
 def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
@@ -324,7 +335,9 @@ def _kept_what_goes(site: Site, names: Sequence[str]) -> str:
         return ""
     try:
         name = backup.fresh(site)
-    except DeployError as error:
+    except (DeployError, OSError) as error:
+        if _says_nothing(error):
+            raise
         raise DeployError(
             "the schema is as the release made it",
             f"{', '.join(gone)} would go with it, and no backup could be made: {error}",
@@ -339,6 +352,8 @@ def _put_backup_back(site: Site, cause: DeployError) -> str:
     try:
         return restore.undo_release(site)
     except DeployError as error:
+        if _says_nothing(error):
+            raise
         name = site.facts.get("backup") or "FILE"
         raise DeployError(
             "the schema is as the release made it",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database import migration_history, migrations, pending
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import Refused
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.migrations import Migration
+    from xswarm_deploy.database.schema import Objects
     from xswarm_deploy.environment import Environment
     from xswarm_deploy.settings.settings import Settings
 
@@ -24,11 +26,20 @@ def state(environment: Environment) -> State:
     )
     if not generates_downs(environment.settings) or not found.pending:
         return found
-    from xswarm_deploy.database import downs, schema  # it makes schemas, to take them back
+    from xswarm_deploy.database import downs  # it makes schemas, to take them back
 
     wanted = {item.name for item in found.pending}
-    there = schema.read(environment.database)
-    return found._replace(files=downs.complete(found.files, wanted, there))
+    return found._replace(files=downs.complete(found.files, wanted, _there(environment)))
+
+
+def _there(environment: Environment) -> Objects:
+    """Return what the database holds."""
+    from xswarm_deploy.database import engine, schema
+
+    try:
+        return schema.read(environment.database)
+    except DatabaseError as error:
+        raise engine.refusal(environment.database, error) from None
 
 
 def generates_downs(settings: Settings) -> bool:
