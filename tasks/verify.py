@@ -65,7 +65,9 @@ def verify(
         github.report(found, site.settings.root, site.settings.environment)
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
-        raise CheckFailed("the deployment is not good", why, "inv rollback")
+        # Within a release all of it is undone now: to go back, too, would go one release too far.
+        remedy = _fix(site) if current() else "inv rollback"
+        raise CheckFailed("the deployment is not good", why, remedy)
     if found.untold and current() is None:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
         unproven = [f.remedy for f in found.untold if f.evidence.startswith(UNPROVEN)]
@@ -98,6 +100,12 @@ def suggest(c: Context, listen: float = 0.0, json: bool = False) -> None:
             out.line(f"      {one.line()}")
 
     show([one.as_json() for one in found], printed, json=json)
+
+
+def _fix(site: Site) -> str:
+    version = str(site.facts.get("version", ""))[:8]
+    logged = f"inv logs --since 10m --errors{f' --version {version}' if version else ''}"
+    return f"fix it and deploy again; what it logged: {logged}"
 
 
 def _heard(site: Site, seconds: float) -> Iterator[str]:

@@ -96,6 +96,20 @@ def test_what_sqlite_cannot_write_is_one_too() -> None:
     assert disk_refusal(wrong.value) is None
 
 
+def test_limits_of_a_process_are_told_with_what_raises_them() -> None:
+    many = disk_refusal(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+    assert many
+    assert (str(many), many.remedy[:14]) == (
+        "no more files can be opened: Too many open files",
+        "ulimit -n 1024",
+    )
+    for error in (RuntimeError("can't start new thread"), MemoryError()):
+        refused = disk_refusal(error)
+        assert refused
+        assert "raise the limit" in refused.remedy
+    assert disk_refusal(RuntimeError("another")) is None
+
+
 def test_a_folder_that_cannot_be_copied_is_told_by_its_first_file(tmp_path: Path) -> None:
     def full(_from: str, to: str) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), to)

@@ -302,6 +302,18 @@ def test_packages_are_installed_once_for_each_content_of_the_file(python: Settin
     assert bundle._vendored(named, python.root) != first
 
 
+def test_what_is_kept_is_on_the_disk_before_it_has_its_name(
+    python: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a name is there, and what was not synced is empty (rename(2), ext4)."""
+    synced: list[str] = []
+    monkeypatch.setattr(bundle, "sync_file", lambda path: synced.append(path.name))
+    monkeypatch.setattr(bundle, "_install", lambda _named, target: (target / "six.py").touch())
+    (python.root / "worker/requirements.txt").write_text("six==1.17.0\nxswarm-monitoring\n")
+    bundle.bundle(python)
+    assert synced == ["six.py", "bundle"]
+
+
 @pytest.mark.slow
 def test_packages_that_cannot_be_had_leave_nothing_behind(
     python: Settings, monkeypatch: pytest.MonkeyPatch

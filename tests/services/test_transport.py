@@ -196,6 +196,33 @@ def test_statements_are_not_sent_to_where_a_network_that_wants_a_login_leads(
     assert (caught.value.in_doubt, sink.agents) == (False, [])
 
 
+EMPTY = {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
+RESULTS = [{"type": "execute", "result": EMPTY}, {"type": "close"}]
+ANSWER = {"results": [{"type": "ok", "response": response} for response in RESULTS]}
+
+
+def after(seconds: float) -> Callable[[socket.socket, bytes], None]:
+    """Return what answers as libSQL's server does, after a while."""
+    body = json.dumps(ANSWER)
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    def answer(connection: socket.socket, _received: bytes) -> None:
+        time.sleep(seconds)
+        connection.sendall((head + body).encode())
+
+    return answer
+
+
+def test_a_database_that_never_answers_is_soon_told_and_one_that_did_may_take_longer(
+    raw_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turso, "_FIRST_SECONDS", 0.2)
+    with pytest.raises(DatabaseError, match="no answer in time"):
+        connect(raw_server(after(1.0)).url).query("SELECT 1")
+    with connect(raw_server(after(0.0), after(0.5)).url) as database:
+        assert [database.query("SELECT 1"), database.query("a long one")] == [[], []]
+
+
 @pytest.mark.slow
 def test_without_pieces_it_would_fail(sink: Sink) -> None:
     """The proxy is slow enough to show what the adapter of requests does."""

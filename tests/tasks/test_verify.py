@@ -47,6 +47,19 @@ def test_what_is_not_good_names_the_way_back_with_its_environment(
     assert "next: ./inv production rollback" in caught.value.render()
 
 
+def test_a_release_that_is_undone_for_it_does_not_go_back_one_more(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "live", lambda *_: None)
+    monkeypatch.setattr(step, "run", lambda *_, **__: report(ok=False))
+    monkeypatch.setattr(verify, "current", Mock())
+    site.facts["version"] = "435e8b9d-0001"
+    with pytest.raises(CheckFailed) as caught:
+        verify.verify(c)
+    assert "rollback" not in caught.value.remedy
+    assert "inv logs --since 10m --errors --version 435e8b9d" in caught.value.remedy
+
+
 def test_what_nobody_asks_is_suggested_as_lines(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,7 +175,7 @@ class Interrupted(DeployError):
 _OF_THE_DISK: Final = frozenset(
     getattr(errno, name)
     for name in (
-        *("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EFBIG", "EMFILE", "ENFILE"),
+        *("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EFBIG"),
         *("ENOTDIR", "EEXIST", "EISDIR", "ELOOP", "ENAMETOOLONG"),  # a file where a folder is meant
     )
 )
@@ -188,8 +188,14 @@ _ERRNO: Final = re.compile(r"\[Errno (\d+)\] ([^:]+)")
 _OF_SQLITE: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 
 
+_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_NO_THREAD: Final = "can't start new thread"  # CPython's words, of a RuntimeError
+
+
 def disk_refusal(error: BaseException) -> Refused | None:
-    """Return the error of a file that the system does not let us use; None: it is another.
+    """Return the error of what this machine does not let us use; None: it is another.
+
+    Mostly it is a file; or there are too many files, too many threads, or too little memory.
 
     Args:
         error: as Python raised it, e.g. in a checkout that cannot be written; SQLite's, too.
@@ -197,12 +203,27 @@ def disk_refusal(error: BaseException) -> Refused | None:
     if str(getattr(error, "sqlite_errorname", "")).startswith(_OF_SQLITE):
         full = error.sqlite_errorname == "SQLITE_FULL"  # type: ignore[attr-defined]
         return _refusal("", str(error), full=full)
+    if limited := _of_limits(error):
+        return limited
     if not isinstance(error, OSError):
         return None
     number, why, name = _of_copying(error) or (error.errno, error.strerror, error.filename)
     if number not in _OF_THE_DISK or not (name or number in _UNNAMED):
         return None
     return _refusal(str(name or ""), why or "", full=number in _FULL)
+
+
+def _of_limits(error: BaseException) -> Refused | None:
+    """Return the error of a limit that this process has reached; None: it is another."""
+    if isinstance(error, OSError) and error.errno in _MANY_FILES:
+        remedy = "ulimit -n 1024, then repeat the command"
+        return Refused("no more files can be opened", error.strerror or "", remedy)
+    no_thread = isinstance(error, RuntimeError) and _NO_THREAD in str(error)
+    if not (no_thread or isinstance(error, MemoryError)):
+        return None
+    remedy = "raise the limit (ulimit -u; of a container: pids, memory), then repeat the command"
+    what = "this machine gives no more threads or memory"
+    return Refused(what, str(error) or "out of memory", remedy)
 
 
 def _of_copying(error: OSError) -> tuple[int, str, str] | None:

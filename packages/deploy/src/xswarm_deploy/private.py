@@ -40,6 +40,12 @@ def open_to_others(path: Path) -> bool:
     return MODES and bool(path.stat().st_mode & 0o077)
 
 
+def sync_file(path: Path) -> None:
+    """Let what a file holds survive a power cut, before a name says that it is whole."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Let the names in a folder survive a crash; Windows opens no folder, and needs none of it."""
     if not MODES:

@@ -32,6 +32,17 @@ def not_utf8(file: Path, error: UnicodeDecodeError) -> Refused:
     return Refused(f"{file.name} cannot be read", why, f"save {file} as UTF-8")
 
 
+def require_named(path: str, folder: Path) -> None:
+    """Refuse a file whose name is no UTF-8 text, as an archive of another system brings it.
+
+    Raises:
+        Refused: no Worker, no site and no database can hold such a name.
+    """
+    if not path.isascii() and path != storable(path):
+        what = f"{storable(path)} in {folder.name} has a name that is no UTF-8 text"
+        raise Refused(what, f"it is in {folder}", "rename the file, or remove it")
+
+
 def valid(word: str) -> str:
     """Return a word of the system's, such as an argument, with a sign where a byte is no text.
 

@@ -27,7 +27,7 @@ from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read, redirected, require_built
 from xswarm_deploy.errors import Refused, Unavailable
-from xswarm_deploy.private import make_folder
+from xswarm_deploy.private import make_folder, sync_file
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.multipart import Upload
@@ -144,6 +144,7 @@ def _cached(named: Path, settings: Settings, folder: Path) -> bytes:
     body = _dry_run(_gathered(named, modules, settings, folder), settings, folder)
     fresh = folder / "bundle"
     fresh.write_bytes(body)
+    sync_file(fresh)
     fresh.replace(kept)  # another may have been quicker: the same
     _forget_old(kept.parent)
     return body
@@ -193,6 +194,9 @@ def _vendored(named: Path, root: Path) -> Path:
         if any(_meant(library.others(named))):
             _install(wanted, made)
         python_packages.require_pure(made, named)
+        for file in made.rglob("*"):
+            if file.is_file():
+                sync_file(file)
         try:
             made.rename(target)
         except OSError:

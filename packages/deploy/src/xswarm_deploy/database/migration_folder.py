@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.errors import Refused
 
 _NUMBERED: Final = re.compile(r"V?(?P<number>\d+)", re.ASCII)
@@ -31,8 +32,8 @@ def paths(folder: Path) -> dict[str, Path]:
     """Return the files by the name of their migration, with ``.sql``, ``.up.sql`` or ``.down.sql``.
 
     Raises:
-        Refused: there is no such folder; a migration is a program; a name ends in capital letters;
-            or all SQL is further below.
+        Refused: there is no such folder; a migration is a program; a name ends in capital letters,
+            or is no text; or all SQL is further below.
     """
     if not folder.is_dir():
         raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
@@ -44,6 +45,8 @@ def paths(folder: Path) -> dict[str, Path]:
             below = _below(path)
             _require_apart(found.keys() & below.keys())
             found |= below
+    for name in found:
+        texts.require_named(name, folder)
     _require_one_each(found)
     _require_small(here)
     _require_sql(folder, here, found)

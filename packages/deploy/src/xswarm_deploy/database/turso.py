@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from turso_python.connection import TursoConnection
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
+_FIRST_SECONDS = 30  # for the first answer of all, which no long statement needs: is it there?
 _TRIES_TO_CONNECT = 3
 _CONNECTIONS = 16  # that are kept, for as many threads
 _LONGEST_ANSWER = 300  # characters of an unexpected answer that an error quotes
@@ -197,6 +198,7 @@ class TursoDatabase:
             answers: list[hrana.Json] = connection.execute_pipeline(list(requests))["results"]
             if type(answers) is not list or len(answers) <= len(requests):
                 raise IndexError  # closing the stream has an answer, too
+        connection.timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
         return answers
 
     def _connection(self) -> TursoConnection:
@@ -214,7 +216,7 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
     connection: TursoConnection = _library().TursoConnection(
         f"https://{urlsplit(url).netloc}",
         _checked(token) or "none",
-        timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+        timeout=(_CONNECT_SECONDS, _FIRST_SECONDS),
     )
     if url.startswith("http://"):  # refused by turso-python; connect() took it for loopback only
         connection.database_url = url

@@ -11,6 +11,7 @@ from mimetypes import MimeTypes
 from pathlib import Path
 from typing import NamedTuple
 
+from xswarm_deploy import texts
 from xswarm_deploy.errors import Refused
 
 LARGEST_FILE = 25 * 1024 * 1024  # bytes; the limit of Pages and of Workers alike
@@ -136,10 +137,15 @@ def _walk(
                 continue
             if entry.is_symlink():
                 _require_leads_on(entry, path, above)
+            texts.require_named(path, Path(directory))
             if entry.is_dir():
                 inside = (*above, os.path.realpath(entry.path)) if entry.is_symlink() else above
                 yield from _walk(entry.path, f"{path}/", ignored, inside)
                 continue
+            if not entry.is_file():
+                raise Refused(
+                    f"{path} is no file", "it is a pipe, a socket or a device", "remove it"
+                )
             seen = entry.stat()
             yield path, (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
