@@ -65,6 +65,10 @@ _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)")
 _ELSEWHERE: Final = re.compile(
     r"\bmigrat|\bwrangler\b|test\b|lint|check|\btsc\b|typegen|prettier|biome|format|^(?:cd|echo|exit|set|export)\b"
 )
+_MIGRATES: Final = re.compile(
+    r"\b(?:drizzle-kit (?:migrate|push)|prisma (?:migrate deploy|db push))\b"
+)
+"""What would run again what releases have applied: its ledger is not kept."""
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
@@ -91,17 +95,23 @@ def named(package: Mapping[str, Any], flag: str) -> list[str]:
 
 
 def beside(package: Mapping[str, Any], build: str) -> list[str]:
-    """Return what the script ``deploy`` runs beside wrangler, and a release does not.
+    """Return what scripts that deploy run beside wrangler, and a release does not.
 
     Args:
-        package: the package.json.
+        package: the package.json; ``deploy:production`` is looked at as ``deploy`` is.
         build: what a release runs.
     """
     scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
-    if not deploys(scripts.get("deploy", "")):
-        return []
-    run = [each for hook in ("predeploy", "deploy", "postdeploy") for each in _texts(scripts, hook)]
+    hooks = [f"{when}{name}" for name in _deploying(package) for when in ("pre", "", "post")]
+    run = [each for hook in hooks for each in _texts(scripts, hook)]
     return [text for text in dict.fromkeys(run) if not _is_known(text, scripts, build)]
+
+
+def migrating(package: Mapping[str, Any]) -> dict[str, str]:
+    """Return script → the command of it that migrates by a ledger which releases do not keep."""
+    scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
+    found = {name: _MIGRATES.search(text) for name, text in scripts.items()}
+    return {name: command[0] for name, command in found.items() if command}
 
 
 def _texts(scripts: Mapping[str, str], name: str) -> Iterator[str]:
