@@ -188,6 +188,11 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
         ),
         ({"deploy": "vite build && vercel"}, "", []),
         (
+            {"deploy:live": "pnpm --filter @acme/web run build && wrangler deploy"},
+            'pnpm --filter "@acme/web..." run build',
+            [],
+        ),
+        (
             {
                 "predeploy:production": "vite build",
                 "deploy:production": "drizzle-kit migrate && wrangler deploy --env production",
@@ -214,7 +219,7 @@ def test_a_tool_whose_ledger_is_not_kept_is_told(tmp_path: Path) -> None:
     files = {"wrangler.jsonc": wrangler(), "package.json": package, **made, **CODE}
     said = hints.hints(answered(repository(tmp_path / "shop", files)))
     (told,) = (line for line in said if "drizzle-kit" in line)
-    assert told.startswith("package.json's deploy:live runs drizzle-kit migrate: releases migrate")
+    assert told.startswith("package.json runs drizzle-kit migrate (deploy:live): releases migrate")
 
 
 def test_data_that_staging_would_share_with_production_is_told(tmp_path: Path) -> None:
