@@ -195,8 +195,9 @@ def _of_migrating(answers: Answers) -> Iterator[str]:
     migrating = deploying.migrating(answers.found.package) if answers.migrations else {}
     for command, scripts in migrating.items():
         yield (
-            f"package.json runs {command} ({', '.join(scripts)}): releases migrate from now on, and keep no"
-            " ledger of that tool, which would run it all again: leave it to databases of your own"
+            f"package.json runs {command} ({', '.join(scripts)}): releases migrate from now on, and"
+            " keep no ledger of that tool, which would run it all again: leave it to databases of"
+            " your own"
         )
 
 
