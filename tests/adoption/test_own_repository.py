@@ -289,7 +289,7 @@ def test_the_steps_of_the_action_release_it(released: Repository, tmp_path: Path
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }
     said = test_pipelines.run(released.root, environment, environment="local", wait="1m")
-    assert "::group::check: " in said
+    assert said.count("✓ check") == 1  # the release's own; another would build everything twice
     outputs = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
     assert (outputs["version"], outputs["url"]) == (
         released.live(),
@@ -298,12 +298,9 @@ def test_the_steps_of_the_action_release_it(released: Repository, tmp_path: Path
     summary = (tmp_path / "summary").read_text()
     assert "### check of local: " in summary
     assert "✅ shop is live in local" in summary
-    assert "<testsuite" in (released.root / ".deployments/check.xml").read_text()
-    (released.root / ".deployments/check.xml").unlink()
     source = released.root / "src/index.ts"
     with edited(source, 'return new Response("Hello', 'throw new Error("Hello'):
         said = test_pipelines.run(released.root, environment, environment="local")
-    (released.root / ".deployments/check.xml").unlink()
     assert "ended with 3" in said
     assert re.search(r"^::error title=.*::.*GET /: 500 instead of", said, re.MULTILINE)
 
