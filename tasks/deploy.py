@@ -145,7 +145,8 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
 )
 def list_(c: Context, all: bool = False, json: bool = False) -> None:
     """List the newest 50 releases of the environment, or all of them."""
-    found = history.listed(context.open_site(c, quiet=json), None if all else history.NEWEST)
+    site = context.open_site(c, quiet=json)
+    found = history.listed(site, None if all else history.NEWEST)
     rows = [
         (
             r["release"],
@@ -158,6 +159,16 @@ def list_(c: Context, all: bool = False, json: bool = False) -> None:
     ]
     header = ("release", "version", "status", "live", "message")
     console.show(found, console.Table(header, rows), json=json)
+    if found and not json and not any(r["live"] for r in found):
+        _tell_stranger(site)
+
+
+def _tell_stranger(site: Site) -> None:
+    """Name the version that is live, where none of the releases that are listed made it."""
+    split = traffic.live_split(site)
+    if version := max(split, key=lambda name: split[name], default=""):
+        made = "wrangler or the dashboard made it, or an older release (inv deploy.list --all)"
+        Console().warn(f"live is {version[:8]}, none of these: {made}")
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
