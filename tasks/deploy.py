@@ -21,7 +21,7 @@ from xswarm_deploy.model.record import noted
 from xswarm_deploy.release import history, manual_lock, preview, rehearsal, takeover
 from xswarm_deploy.release.preview import Plan
 from xswarm_deploy.release.steps import STEPS
-from xswarm_deploy.settings import dev_vars
+from xswarm_deploy.settings import dev_vars, project
 from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup as backups
@@ -129,7 +129,7 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     if not context.named(c):
         context.select_environment(c, PRODUCTION)
     site, out = context.open_site(c), Console()
-    wanted = _to_rehearse(site, file, base)
+    wanted = _to_rehearse(c, site, file, base)
     found = rehearsal.rehearse(context.ROOT, wanted, lambda line: out.line(line, "dim"))
     out.line(
         f"✓ rehearsed: released in {found.release:.1f} s, back in {found.rollback:.1f} s", "bold"
@@ -145,7 +145,8 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
 )
 def list_(c: Context, all: bool = False, json: bool = False) -> None:
     """List the newest 50 releases of the environment, or all of them."""
-    found = history.listed(context.open_site(c, quiet=json), None if all else history.NEWEST)
+    site = context.open_site(c, quiet=json)
+    found = history.listed(site, None if all else history.NEWEST)
     rows = [
         (
             r["release"],
@@ -158,6 +159,16 @@ def list_(c: Context, all: bool = False, json: bool = False) -> None:
     ]
     header = ("release", "version", "status", "live", "message")
     console.show(found, console.Table(header, rows), json=json)
+    if found and not json and not any(r["live"] for r in found):
+        _tell_stranger(site)
+
+
+def _tell_stranger(site: Site) -> None:
+    """Name the version that is live, where none of the releases that are listed made it."""
+    split = traffic.live_split(site)
+    if version := max(split, key=lambda name: split[name], default=""):
+        made = "wrangler or the dashboard made it, or an older release (inv deploy.list --all)"
+        Console().warn(f"live is {version[:8]}, none of these: {made}")
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
@@ -270,14 +281,16 @@ def _phases(skip: frozenset[str]) -> Sequence[str]:
     return [s.name for s in order(prod) if s.name in STEPS and s.name not in skip]
 
 
-def _to_rehearse(site: Site, file: str, base: str) -> rehearsal.RehearsalRequest:
+def _to_rehearse(c: Context, site: Site, file: str, base: str) -> rehearsal.RehearsalRequest:
     split = traffic.live_split(site)
     live = max(split, key=lambda version: split[version], default="")
     environment = site.settings.environment
+    target = PRODUCTION if environment == LOCAL else environment
+    there = project.read(context.project_values(c), target)  # the local Worker has another name
     return rehearsal.RehearsalRequest(
-        PRODUCTION if environment == LOCAL else environment,
-        site.worker,
-        site.settings.project.pages.project,
+        target,
+        there.worker.name,
+        there.pages.project,
         backups.chosen(site, file).path.absolute(),
         site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
         base or str(noted(site.history(), live).get("commit", "")),

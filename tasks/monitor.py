@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -21,6 +21,7 @@ from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.monitor.watch import Watched, window_seconds
 from xswarm_deploy.release.noted import note
+from xswarm_deploy.services.errors import NotFound, UnexpectedReply
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
@@ -30,6 +31,11 @@ from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.notifier import DELIVERED
 from xswarm_monitoring.rules import Rules
+
+_FROM_OUTSIDE: Final = (
+    "inv monitor.watch --once judges it from outside, whatever its language; one in Python mounts"
+    " a monitor: deployment/docs/guide/monitoring-an-application.md"
+)
 
 
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
@@ -59,7 +65,10 @@ def status(c: Context, json: bool = False) -> None:
 )
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
-    found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
+    try:
+        found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
+    except (NotFound, UnexpectedReply) as error:  # a single-page application answers with its page
+        raise Refused("the Worker has no monitor", error.why, _FROM_OUTSIDE) from None
     limits = asdict(_rules(c).thresholds)
     console.show(found, lambda out: _print_metrics(out, found, limits), json=json)
 
@@ -207,8 +216,7 @@ def _no_monitor(answers: Sequence[Health]) -> Refused:
     return Refused(
         "the Worker has no monitor",
         f"no health endpoint gave a report ({told})",
-        "inv verify asks its own routes; deployment/docs/guide/monitoring-an-application.md mounts"
-        " a monitor",
+        _FROM_OUTSIDE,
     )
 
 

@@ -187,12 +187,39 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
             [],
         ),
         ({"deploy": "vite build && vercel"}, "", []),
+        (
+            {"deploy:live": "pnpm --filter @acme/web run build && wrangler deploy"},
+            'pnpm --filter "@acme/web..." run build',
+            [],
+        ),
+        (
+            {
+                "predeploy:production": "vite build",
+                "deploy:production": "drizzle-kit migrate && wrangler deploy --env production",
+            },
+            "",
+            ["vite build"],
+        ),
     ],
 )
 def test_what_the_script_runs_beside_wrangler_is_told(
     scripts: dict[str, str], build: str, told: list[str]
 ) -> None:
     assert deploying.beside({"scripts": scripts}, build) == told
+
+
+def test_a_tool_whose_ledger_is_not_kept_is_told(tmp_path: Path) -> None:
+    """drizzle-kit would run the release's migrations again, and fail at the first table."""
+    scripts = {
+        "deploy:live": "drizzle-kit migrate && wrangler deploy",
+        "db:new": "drizzle-kit generate",
+    }
+    package = {"scripts": scripts, "dependencies": {"@libsql/client": "1"}}
+    made = {"drizzle/meta/_journal.json": {"entries": []}, "drizzle/0000_a.sql": "SELECT 1;"}
+    files = {"wrangler.jsonc": wrangler(), "package.json": package, **made, **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    (told,) = (line for line in said if "drizzle-kit" in line)
+    assert told.startswith("package.json runs drizzle-kit migrate (deploy:live): releases migrate")
 
 
 def test_data_that_staging_would_share_with_production_is_told(tmp_path: Path) -> None:

@@ -158,9 +158,9 @@ def test_a_step_that_fails_ends_the_job(
     checkout: Path, variables: dict[str, str], secrets: dict[str, str], tmp_path: Path
 ) -> None:
     workflow = checkout / ".github/workflows/deploy.yml"
-    workflow.write_text(workflow.read_text().replace("check --junit", "check --junti"))
+    workflow.write_text(workflow.read_text().replace("production.env.example", "gone.env.example"))
     (tmp_path / "release").mkdir()
     job = steps.GitHub(checkout, variables, secrets, tmp_path / "release")
     assert job.run(workflow, "release") != 0
-    assert "junti" in job.said
+    assert "gone.env.example" in job.said
     assert "deploy.prod" not in job.said

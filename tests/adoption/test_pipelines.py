@@ -94,20 +94,13 @@ def checkout(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 @pytest.mark.parametrize(
     ("inputs", "commands"),
     [
-        (
-            {},
-            [
-                "xswarm production check --junit .deployments/check.xml",
-                "xswarm deploy.prod --yes --wait 15m --message abc",
-            ],
-        ),
+        ({}, ["xswarm deploy.prod --yes --wait 15m --message abc"]),
         ({"command": "plan"}, ["xswarm production deploy.plan --comment"]),
         ({"command": "check"}, ["xswarm production check --junit .deployments/check.xml"]),
         (
             {"build": "echo xswarm-build; touch built"},
             [
                 "xswarm-build",
-                "xswarm production check --junit .deployments/check.xml",
                 "xswarm deploy.prod --yes --wait 15m --message abc",
             ],
         ),

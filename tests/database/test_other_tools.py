@@ -38,7 +38,7 @@ def test_a_database_of_another_tool_is_taken_over(
     """Nothing is applied twice, no row is lost, and what comes of it is what the tool makes."""
     restore.whole(database, made(tool, "begun", tmp_path), tmp_path)
     files = read(MADE / tool / "migrations")
-    with pytest.raises(Refused, match=f"1 of these files were applied by {TOOLS[tool]}") as caught:
+    with pytest.raises(Refused, match=f"1 of these files was applied by {TOOLS[tool]}") as caught:
         migrate.require_adopted(database, State(files, []))
     assert caught.value.remedy.endswith(f"inv migrate.baseline --to {files[0].name}")
     migrate.stamp(database, files[:1])

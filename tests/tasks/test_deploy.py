@@ -21,6 +21,7 @@ from xswarm_deploy.release import preview, records, rehearsal
 from xswarm_deploy.release.transaction import begin, transaction
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup as backups
+from xswarm_deploy.steps import traffic
 from xswarm_deploy.tasks import deploy, sandbox
 
 STEPS = ["backup", "migrate", "secrets", "worker", "pages", "webhooks"]
@@ -137,6 +138,26 @@ def test_releases_are_listed_and_shown(
     assert json.loads(capsys.readouterr().out)["lock"] == "free"
     deploy.status(c)
     assert f"last_release   {name}"[:12] in capsys.readouterr().out
+
+
+def test_a_version_that_no_release_made_is_named_below_the_list(
+    c: Context,
+    site: Site,
+    faked: Steps,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Somebody ran wrangler deploy: no line of the list is live."""
+    with transaction(site, "deploy", "first", ("fake",)) as running:
+        running.perform(faked.fake)
+        running.site.facts["version"] = "ours"
+    split = {"strange-version": 100.0}
+    monkeypatch.setattr(traffic, "live_split", lambda _site: split)
+    deploy.list_(c)
+    assert "⚠ live is strange-, none of these: wrangler or" in capsys.readouterr().out
+    split = {"ours": 100.0}
+    deploy.list_(c)
+    assert "none of these" not in capsys.readouterr().out
 
 
 def test_a_lock_keeps_releases_out_until_it_is_taken_off(

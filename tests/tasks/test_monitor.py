@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import responses
 from invoke.context import Context
 
 from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
@@ -17,6 +18,7 @@ from xswarm_deploy.monitor import notify, remembered
 from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.release import audit
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -58,6 +60,21 @@ def test_status_of_a_worker_without_a_monitor_says_so(
     answers[0] = Health("/health", 0, 5.0, error="refused")
     with pytest.raises(CheckFailed, match="refused"):
         monitor.status(c)
+
+
+@pytest.mark.parametrize("reply", [(404, "404 Not Found"), (200, "<!doctype html>")])
+def test_metrics_of_a_worker_without_a_monitor_say_so(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, reply: tuple[int, str]
+) -> None:
+    """One in TypeScript has no such route, or its single-page application answers for it."""
+    status, body = reply
+    client = Monitor(Http("The Worker", "https://worker.test", {}, retries=0))
+    monkeypatch.setattr(Monitor, "of", lambda _settings: client)
+    with responses.RequestsMock() as worker:
+        worker.get("https://worker.test/api/metrics", status=status, body=body)
+        with pytest.raises(Refused, match="the Worker has no monitor") as caught:
+            monitor.metrics(c)
+    assert caught.value.remedy.startswith("inv monitor.watch --once")
 
 
 def test_metrics_are_those_of_the_window(

@@ -65,6 +65,11 @@ _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)")
 _ELSEWHERE: Final = re.compile(
     r"\bmigrat|\bwrangler\b|test\b|lint|check|\btsc\b|typegen|prettier|biome|format|^(?:cd|echo|exit|set|export)\b"
 )
+_MIGRATES: Final = re.compile(
+    r"\b(?:drizzle-kit (?:migrate|push)|prisma (?:migrate deploy|db push))\b"
+)
+"""What would run again what releases have applied: its ledger is not kept."""
+_FILTER: Final = re.compile(r"--filter[= ](\S+)")
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
@@ -91,17 +96,25 @@ def named(package: Mapping[str, Any], flag: str) -> list[str]:
 
 
 def beside(package: Mapping[str, Any], build: str) -> list[str]:
-    """Return what the script ``deploy`` runs beside wrangler, and a release does not.
+    """Return what scripts that deploy run beside wrangler, and a release does not.
 
     Args:
-        package: the package.json.
+        package: the package.json; ``deploy:production`` is looked at as ``deploy`` is.
         build: what a release runs.
     """
     scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
-    if not deploys(scripts.get("deploy", "")):
-        return []
-    run = [each for hook in ("predeploy", "deploy", "postdeploy") for each in _texts(scripts, hook)]
+    hooks = [f"{when}{name}" for name in _deploying(package) for when in ("pre", "", "post")]
+    run = [each for hook in hooks for each in _texts(scripts, hook)]
     return [text for text in dict.fromkeys(run) if not _is_known(text, scripts, build)]
+
+
+def migrating(package: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return command → the scripts that migrate by it, and so by a ledger that no release keeps."""
+    found: dict[str, list[str]] = {}
+    for name, text in (package.get("scripts") or {}).items():
+        for command in _MIGRATES.findall(str(text)):
+            found.setdefault(command, []).append(str(name))
+    return found
 
 
 def _texts(scripts: Mapping[str, str], name: str) -> Iterator[str]:
@@ -113,7 +126,14 @@ def _is_known(command: str, scripts: Mapping[str, str], build: str) -> bool:
     """Return whether a release runs a command, or a pipeline does: tests, linters, migrations."""
     named = _SCRIPT.fullmatch(command)
     meant = f"{command} {scripts.get(named[1], '')}" if named else command
-    return command.removeprefix("npx ") in build or bool(_ELSEWHERE.search(meant))
+    built = command.removeprefix("npx ") in build or _is_filtered(command, build)
+    return built or bool(_ELSEWHERE.search(meant))
+
+
+def _is_filtered(command: str, build: str) -> bool:
+    """Return whether a build takes in the packages of a workspace that a command builds."""
+    packages = [name.strip("\"'.^") for name in _FILTER.findall(command)]
+    return bool(packages) and all(name in build for name in packages)
 
 
 def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:

@@ -51,6 +51,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_others(answers),
         *_of_the_build(answers),
         *_of_deployments(answers),
+        *_of_migrating(answers),
         *_of_pages(answers),
     ]
 
@@ -187,6 +188,16 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
         yield (
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"
             " version of its own live past every release"
+        )
+
+
+def _of_migrating(answers: Answers) -> Iterator[str]:
+    migrating = deploying.migrating(answers.found.package) if answers.migrations else {}
+    for command, scripts in migrating.items():
+        yield (
+            f"package.json runs {command} ({', '.join(scripts)}): releases migrate from now on, and"
+            " keep no ledger of that tool, which would run it all again: leave it to databases of"
+            " your own"
         )
 
 

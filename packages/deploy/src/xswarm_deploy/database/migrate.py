@@ -141,8 +141,8 @@ def require_adopted(database: Database, state: State) -> None:
     taken = other_ledgers.applied(database, state.files)
     if not taken.files:
         return
-    last = taken.files[-1].name
-    has = f"its ledger has {taken.files[0].name} to {last}"
+    first, last = taken.files[0].name, taken.files[-1].name
+    has = f"its ledger has {last if first == last else f'{first} to {last}'}"
     remedy = f"enter them without running them: inv migrate.baseline --to {last}"
     if taken.unknown:
         has += f"; {taken.unknown} more of it have no file here, or were edited since"
@@ -151,7 +151,8 @@ def require_adopted(database: Database, state: State) -> None:
         names = ", ".join(file.name for file in taken.missing)
         has += f", but not {names}"
         remedy = f"apply {names} by {taken.tool} first; then {remedy}"
-    raise Refused(f"{len(taken.files)} of these files were applied by {taken.tool}", has, remedy)
+    count = "1 of these files was" if first == last else f"{len(taken.files)} of these files were"
+    raise Refused(f"{count} applied by {taken.tool}", has, remedy)
 
 
 def foresee(database: Database, waiting: Sequence[Migration]) -> None:

@@ -18,11 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from xswarm_deploy import child
+from xswarm_deploy.adoption import siblings
+from xswarm_deploy.console import Console
 from xswarm_deploy.database import own
 from xswarm_deploy.errors import StepFailed, typed_program
 from xswarm_deploy.release import copies
-from xswarm_deploy.settings.settings import of_the_twin
+from xswarm_deploy.settings.settings import load, of_the_twin
+from xswarm_deploy.site import Site
 
 Say = Callable[[str], None]
 
@@ -149,6 +154,7 @@ def rehearse(root: Path, wanted: RehearsalRequest, say: Say) -> Rehearsed:
             values = _values(new.root, wanted)
             for house in {new.root: new, old.root: old}.values():
                 _settle_in(house.root, wanted.environment, values)
+            _bring_siblings(new.root, wanted.environment)
             return _there_and_back(old, new, wanted)
         finally:
             new.inv("sandbox.down")
@@ -199,6 +205,12 @@ def _settle_in(root: Path, environment: str, values: Mapping[str, str]) -> None:
     file.write_text("".join(f'{name}="{value}"\n' for name, value in values.items() if value))
     project = root / "invoke.yaml"
     project.write_text(_SOAK.sub("soak: 0", project.read_text()))
+
+
+def _bring_siblings(root: Path, environment: str) -> None:
+    """Deploy the Workers that the environment's own is bound to; the twin has the local one's."""
+    content = yaml.safe_load((root / "invoke.yaml").read_text(encoding="utf-8"))
+    siblings.deploy(Site(load(environment, content["deploy"], root, {})), Console())
 
 
 def _read(file: Path) -> dict[str, str]:
