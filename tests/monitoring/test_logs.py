@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -94,6 +96,37 @@ def test_a_line_is_json_whatever_is_in_it(value: object) -> None:
     lines: list[str] = []
     log(lines).info("x", value=value, **{"\ud800": 1})
     json.loads(lines[0].encode(), parse_constant=lambda name: pytest.fail(name))
+
+
+class Gone(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [Gone(), closed()])
+def test_a_log_that_nobody_reads_any_more_fails_no_request(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO
+) -> None:
+    monkeypatch.setattr(sys, "stdout", stream)
+    Log("boss-ai").info("x")
+
+
+def test_a_terminal_of_few_letters_gets_all_of_them_as_json_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As standard output is under Windows, or with PYTHONIOENCODING=ascii."""
+    bytes_ = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_, encoding="ascii", newline="\n"))
+    Log("boss-ai").info("é😀", path="/ü")
+    sys.stdout.flush()
+    told = json.loads(bytes_.getvalue().decode("ascii"))
+    assert (told["message"], told["path"]) == ("é😀", "/ü")
 
 
 def test_a_field_cannot_take_the_place_of_the_log_s_own() -> None:

@@ -36,6 +36,7 @@ from xswarm_monitoring.health import FAIL, Check
 from xswarm_monitoring.instruments import ABUSE, PAYMENTS, QUERIES, REQUESTS
 from xswarm_monitoring.rules import Rules, Thresholds
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.window import Window
 
 
@@ -126,9 +127,10 @@ def test_any_threshold_that_is_taken_has_tests_that_pass(
     """`monitor.install` lets promtool run them on the host, and takes all back where one fails."""
     limits = Rules.read({"thresholds": thresholds}).thresholds
     address = "https://wiki.test/{name}?q={{ $labels.x }}{{ foo }}"
-    odd = dataclasses.replace(stack, thresholds=limits, runbook=address, dashboard=address)
+    slo = Slo.read({"availability": 0.999999, "latency": {"target": 0.5, "threshold": 0.001}})
+    odd = dataclasses.replace(stack, thresholds=limits, runbook=address, dashboard=address, slo=slo)
     write(odd, tmp_path)
-    ended = run(tmp_path, "promtool", "test", "rules", "rules.test.yml")
+    ended = run(tmp_path, "promtool", "test", "rules", "rules.test.yml", "slo.test.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

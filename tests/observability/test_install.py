@@ -25,7 +25,10 @@ MODULES = [
         f"{LIBRARY}/{name}.py"
         for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock")
     ),
-    *(f"{LIBRARY}/{name}.py" for name in ("http_request", "notifier", "printable", "redaction")),
+    *(
+        f"{LIBRARY}/{name}.py"
+        for name in ("http_request", "notifier", "plain", "printable", "redaction")
+    ),
 ]
 
 

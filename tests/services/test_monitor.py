@@ -91,6 +91,13 @@ def test_figures_of_another_s_monitor_are_none_of_ours(
         monitor.metrics("5m")
 
 
+def test_a_remedy_names_the_worker_as_a_sentence_would(monitor: Monitor, api: Any) -> None:
+    api.get(f"{HOST}/api/metrics", status=401)
+    with pytest.raises(Unauthorised) as caught:
+        monitor.metrics("5m")
+    assert caught.value.remedy.startswith("put a valid Worker credential into")
+
+
 @pytest.mark.parametrize(("status", "kind"), [(400, Invalid), (401, Unauthorised), (404, NotFound)])
 def test_refused_metrics_are_errors(
     monitor: Monitor, api: Any, status: int, kind: type[Exception]

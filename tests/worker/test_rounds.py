@@ -14,7 +14,7 @@ import pytest
 from boss import providers
 
 from tests.support.events import event, stripe
-from tests.worker.isolate import SECRETS, Isolate
+from tests.worker.isolate import SECRETS, Bucket, Isolate
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
 from xswarm_deploy.database.client import Database
 from xswarm_monitoring.alert import payment_failed
@@ -161,6 +161,26 @@ def test_an_outage_of_the_database_is_told_without_it_and_ends_with_it(
     assert len(world.told) == 6
     back.go_round(NOW + 2 * 3600)  # it does not come and go: nothing is left to remember
     assert not back.bucket.objects
+
+
+class Away(Bucket):
+    """A bucket that answers nothing."""
+
+    async def get(self, key: str) -> Any:
+        raise ConnectionError(f"get {key}: internal error (10001)")
+
+    head = get
+
+
+def test_an_outage_of_the_bucket_is_told_and_keeps_no_other_from_being_told(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    broken = start(TURSO_DATABASE_URL=clean.url, **world.variables, JWT_SECRET="")
+    broken.bucket = Away()
+    for minute in range(2):
+        broken.go_round(NOW + 60 * minute)
+    assert world.heard("storage does not work") == ["slack"]
+    assert world.heard("CRITICAL: configuration is down") == ["email", "slack", "sms"]
 
 
 def test_with_slack_and_mail_out_the_sms_still_arrives(

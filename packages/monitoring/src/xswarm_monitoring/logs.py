@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -24,8 +26,18 @@ class Level(IntEnum):
     ERROR = 40
 
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
 def _write_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    """Write a line where it can be written: whoever is served has no part in a log that is gone."""
+    with suppress(OSError, ValueError):  # its reader has gone, or it is closed
+        try:
+            sys.stdout.write(line + "\n")
+        except UnicodeEncodeError:  # as JSON escapes it, which any encoding holds
+            sys.stdout.write(
+                _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], line) + "\n"
+            )
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,9 @@ def _test(stack: Stack, burn: Burn, factor: float) -> dict[str, Any]:
     """Let all budgets burn steadily for as long as the longest window."""
     rate, steps, series = factor * burn.rate, _steps(), dict[str, str]()
     for objective in stack.slo.objectives:
-        bad = round(_BUSY * min(rate * objective.allowed, 1))
-        series |= _series(stack, objective, f"0+{bad}x{steps}", f"0+{_BUSY - bad}x{steps}")
+        bad = _BUSY * min(rate * objective.allowed, 1)
+        grows = [f"0+{each:.6f}x{steps}" for each in (bad, _BUSY - bad)]
+        series |= _series(stack, objective, *grows)
     due = [
         (objective, each)
         for objective in stack.slo.objectives
@@ -153,7 +154,10 @@ def _as_test(
     made = [_alert(stack, objective, burn) for objective, burn in due]
     given = {"environment": stack.environment, "service": stack.service}
     expected = [
-        {"exp_labels": {**given, **each["labels"]}, "exp_annotations": each["annotations"]}
+        {
+            "exp_labels": {**given, **each["labels"]},
+            "exp_annotations": {**each["annotations"], **stack.links(NAME)},
+        }
         for each in made
     ]
     check = {"alertname": NAME, "eval_time": duration(_STEP * _steps()), "exp_alerts": expected}

@@ -49,7 +49,7 @@ class ServiceError(DeployError):
         self.said = _readable(message)
         self.retry_after = retry_after
         what = self.what_failed.format(service=service)
-        told = remedy or self.remedy_text.format(service=service)
+        told = remedy or self.remedy_text.format(service=service.removeprefix("The "))
         super().__init__(what, self._evidence(), told)
 
     def _evidence(self) -> str:
