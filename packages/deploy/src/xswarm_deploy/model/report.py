@@ -42,6 +42,8 @@ class Finding(NamedTuple):
 
 UNPROVEN: Final = "unproven"
 """Begins the evidence of a version that nothing shows to be the one that answers."""
+NO_ANSWER: Final = "no answer"
+"""How the evidence begins of what was asked in vain: it tells nothing of what the code does."""
 UNTOLD: Final = "untold"
 """The fact of a release that says what its last verification could not tell."""
 LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from xswarm_deploy import transport
 from xswarm_deploy.loopback import is_loopback
-from xswarm_deploy.model.report import Limited
+from xswarm_deploy.model.report import NO_ANSWER, Limited
 from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import access, pace, probe_header
@@ -223,7 +223,7 @@ def unlike(expected: tuple[int, ...]) -> Callable[[Answer], str]:
 def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
     """Return what is wrong with an answer's status; empty: nothing."""
     if answer.status == 0:
-        return f"no answer ({answer.text})"
+        return f"{NO_ANSWER} ({answer.text})"
     few = len(expected) < 10
     if answer.wall == access.CHALLENGE or (answer.wall and not few):
         return f"{answer.wall} answers in the Worker's place"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.model.report import NO_ANSWER, Finding, Probe
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 
 HEADERS: Final = "headers"
@@ -49,7 +49,7 @@ def _headers(asker: Asker, name: str, ask: Ask, wanted: Mapping[str, str]) -> Pr
 def wrong_headers(answer: Answer, wanted: Mapping[str, str]) -> str:
     """Return which headers are missing or another than wanted; ``*`` takes any value."""
     if answer.status == 0:
-        return f"no answer ({answer.text})"
+        return f"{NO_ANSWER} ({answer.text})"
     found = {name.lower(): value for name, value in answer.headers.items()}
     said = [_wrong_header(name, value, found.get(name.lower())) for name, value in wanted.items()]
     return ", ".join(part for part in said if part)
@@ -102,7 +102,7 @@ def _origin(asker: Asker, path: str, origin: str, wanted: str) -> Probe:
 
 def _wrong_origin(answer: Answer, wanted: str) -> str:
     if answer.status == 0:
-        return f"no answer ({answer.text})"
+        return f"{NO_ANSWER} ({answer.text})"
     found = answer.headers.get(ALLOW, "")
     if found == wanted:
         return ""

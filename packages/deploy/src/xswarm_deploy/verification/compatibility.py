@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.model.report import NO_ANSWER
 from xswarm_deploy.model.split import met
 from xswarm_deploy.site import Site
 
@@ -60,12 +61,23 @@ def held(site: Site, before: Looked | None = None) -> Iterator[None]:
     after = _asked(site, before.version).failing
     broken = {name: why for name, why in after.items() if name not in before.failing}
     if broken:
-        raise StepFailed(
-            "the live version does not work on the new schema",
-            "; ".join(f"{name}: {why}" for name, why in broken.items()),
-            "add first, deploy, and remove with a later release; or, where users may meet errors"
-            " until the new version is live, mark the file `-- compatible: no`",
+        raise _failed(broken)
+
+
+def _failed(broken: Mapping[str, str]) -> StepFailed:
+    why = "; ".join(f"{name}: {told}" for name, told in broken.items())
+    if all(told.startswith(NO_ANSWER) for told in broken.values()):
+        return StepFailed(
+            "the live version was asked in vain whether it works on the new schema",
+            why,
+            "look at the network and the Worker (inv verify), then deploy again",
         )
+    return StepFailed(
+        "the live version does not work on the new schema",
+        why,
+        "add first, deploy, and remove with a later release; or, where users may meet errors"
+        " until the new version is live, mark the file `-- compatible: no`",
+    )
 
 
 def looked(site: Site) -> Looked | None:

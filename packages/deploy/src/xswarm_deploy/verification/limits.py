@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.model.report import NO_ANSWER, Finding, Probe
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 
@@ -38,7 +38,7 @@ def limits(settings: Settings) -> tuple[str, ...]:
 def wrong(answer: Answer, settings: Settings) -> str:
     """Return how an answer's limits differ from the environment's; empty: not at all."""
     if answer.status == 0:
-        return f"no answer ({answer.text})"
+        return f"{NO_ANSWER} ({answer.text})"
     told, left = answer.headers.get(LIMIT), answer.headers.get(LEFT, "")
     if not settings.flag("RATE_LIMIT_ENABLED"):
         return f"a limit of {told} is told, though none is set" if told else ""
