@@ -101,7 +101,7 @@ def test_limits_of_a_process_are_told_with_what_raises_them() -> None:
     assert many
     assert (str(many), many.remedy[:14]) == (
         "no more files can be opened: Too many open files",
-        "ulimit -n 1024",
+        "ulimit -n 4096",
     )
     for error in (RuntimeError("can't start new thread"), MemoryError()):
         refused = disk_refusal(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from xswarm_deploy import private
 from xswarm_deploy.bundling import bundle, digests, jsonc, library, programs, static
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.services import files, multipart
@@ -312,6 +313,24 @@ def test_what_is_kept_is_on_the_disk_before_it_has_its_name(
     (python.root / "worker/requirements.txt").write_text("six==1.17.0\nxswarm-monitoring\n")
     bundle.bundle(python)
     assert synced == ["six.py", "bundle"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it syncs what may be written alone")
+def test_what_nobody_may_write_is_synced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wheel may hold such files; root, who tests here, may write them all the same."""
+    synced: list[int] = []
+
+    def fsync(file: int) -> None:
+        synced.append(file)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(file, b"x")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    (tmp_path / "data.txt").touch(0o444)
+    private.sync_file(tmp_path / "data.txt")
+    assert len(synced) == 1
 
 
 @pytest.mark.slow

@@ -400,6 +400,15 @@ def busy(c: Context) -> None:
     broken(c)
 
 @task
+def unforeseen(c: Context) -> None:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise ZeroDivisionError
+
+@task
+def own(c: Context) -> None:
+    raise SystemExit("not on a Friday")
+
+@task
 def told(c: Context) -> None:
     try:
         raise StepFailed("it failed; everything was brought back to before")
@@ -418,6 +427,25 @@ def test_ctrl_c_as_a_command_ends_changes_nothing_about_its_exit_code(tmp_path: 
         time.sleep(0.2)  # it waits for its threads then
         running.send_signal(signal.SIGINT)
         assert (running.wait(30), running.stderr.read()) == (4, "")
+
+
+def test_ctrl_c_after_an_unforeseen_error_makes_no_success_of_it(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    words = [sys.executable, *OURS, "unforeseen"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        assert any("ZeroDivisionError" in line for line in running.stderr)
+        time.sleep(0.2)  # it waits for its threads then
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 1
+
+
+def test_a_task_that_ends_with_words_says_them(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(ENDED)
+    (tmp_path / "invoke.yaml").touch()
+    ended = run(OURS, "own", folder=tmp_path)
+    assert (ended.returncode, ended.stderr) == (1, "not on a Friday\n")
 
 
 def test_ctrl_c_before_the_message_does_not_hide_how_a_release_ended(tmp_path: Path) -> None:

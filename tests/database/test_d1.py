@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -245,6 +247,22 @@ def test_a_row_longer_than_a_statement_is_restored(cloud: Database, tmp_path: Pa
         300_000,
         400_000,
     )
+
+
+def test_what_d1_keeps_in_a_file_of_its_own_is_not_put_back(
+    cloud: Database, tmp_path: Path
+) -> None:
+    """A copy of .wrangler/state has such tables; D1 lets nobody else make them."""
+    file = tmp_path / "local.sqlite"
+    with closing(sqlite3.connect(file)) as made:
+        made.executescript(
+            "CREATE TABLE users (id); INSERT INTO users VALUES (1);"
+            "CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;"
+            "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB);"
+            "INSERT INTO _cf_METADATA VALUES (2, 5)"
+        )
+    assert set(restore.whole(cloud, file, tmp_path).tables) == {"users"}
+    assert cloud.query("SELECT id FROM users")[0][0] == 1
 
 
 @pytest.mark.slow

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database import downs, migration_history, schema
+from xswarm_deploy.database import migrate as applying
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.migrations import parse
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate, schema_check
+from xswarm_deploy.steps import migrate, pending, schema_check
 
 FIRST = """CREATE TABLE `users` (
 	`id` integer PRIMARY KEY NOT NULL,
@@ -170,6 +172,26 @@ def test_what_was_there_before_a_file_is_never_dropped_by_what_is_made_for_it(si
     with pytest.raises(Refused, match="cannot be taken back"):
         migrate.plan_down(site)
     assert site.database.query("SELECT count(*) FROM sessions")[0][0] == 1
+
+
+def test_the_schema_is_asked_for_where_something_may_be_there_already(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question is a trip to the database, in the check and again in the release."""
+
+    def asked(*_: object) -> NoReturn:
+        raise AssertionError
+
+    monkeypatch.setattr(pending, "_there", asked)
+    monkeypatch.setattr(applying, "_require_made", asked)
+    assert migrate.plan(site)
+    file = site.settings.path("drizzle") / "0002_sessions.sql"
+    file.write_text("CREATE TABLE IF NOT EXISTS sessions (id)")
+    with pytest.raises(AssertionError):
+        migrate.plan(site)
+    file.write_text(UP.format(name="sessions", down="SELECT 1"))
+    monkeypatch.setattr(pending, "_there", lambda _: {})
+    assert migrate.plan(site)
 
 
 UP = "-- migrate:up\nCREATE TABLE IF NOT EXISTS {name} (id);\n-- migrate:down\n{down};\n"

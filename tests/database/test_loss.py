@@ -33,6 +33,8 @@ THEN = (
         ("DELETE FROM users WHERE id = 1", []),
         ("INSERT INTO twins VALUES (1), (1), (NULL)", [Loss("twins", 5, 3)]),
         ("ALTER TABLE users ADD COLUMN motto DEFAULT 'x'", []),
+        ("ALTER TABLE users ADD COLUMN state DEFAULT draft", []),
+        ('ALTER TABLE users ADD COLUMN state DEFAULT "name"', []),
         (
             "ALTER TABLE users ADD COLUMN m; UPDATE users SET m = 1 WHERE id < 3",
             [Loss("users", 3, 2)],

@@ -11,6 +11,9 @@ import pytest
 from tests.support.releases import FakeStep
 from xswarm_deploy import console
 from xswarm_deploy.background import started
+from xswarm_deploy.database import migration_history
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
@@ -23,6 +26,7 @@ from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, fingerprints, migrate, pages, traffic
+from xswarm_deploy.steps.applied import Today
 from xswarm_deploy.steps.triggers import Crons
 from xswarm_deploy.verification import verify
 
@@ -75,7 +79,7 @@ def reading(site: Site, split: dict[str, float] | None = None) -> Reading:
     return Reading(
         time.monotonic(),
         started(lambda: split or {}),
-        started(lambda: applied.names(site)),
+        started(lambda: applied.today(site)),
         started(site.history),
         started(list),
     )
@@ -219,7 +223,7 @@ def test_the_schema_goes_first_where_the_older_code_does_not_run_on_todays(clash
 def test_the_code_goes_first_where_it_runs_on_todays_schema(
     clashing: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(applied, "incompatible", lambda *_: [])
+    monkeypatch.setattr(Today, "incompatible", lambda *_: [])
     wish = RollbackRequest(VERSION, migrations=True)
     changes = rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
     assert [change.step for change in changes] == ["worker", "backup", "migrate"]
@@ -247,15 +251,31 @@ def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
     for change in migrate.plan(site):
         migrate.apply(site, change)
     older = target(migrations=["users", "posts"], unversioned={}, pages="today")
-    assert rollback.risks(site, older, applied.names(site)) == [
+    assert rollback.risks(site, older, applied.today(site)) == [
         "zebra renames users.id to number: its code may still use that"
     ]
     newer = target(migrations=["users", "posts", "zebra"], unversioned={}, pages="today")
-    assert rollback.risks(site, newer, applied.names(site)) == []
+    assert rollback.risks(site, newer, applied.today(site)) == []
     gone_to = newer._replace(kind="rollback", status=records.SUCCEEDED)
     made = older._replace(kind="deploy", status=records.SUCCEEDED)
     site.state.history = lambda: [gone_to, made]  # its code is as old, whatever schema it was on
-    assert rollback.risks(site, gone_to, applied.names(site)) != []
+    assert rollback.risks(site, gone_to, applied.today(site)) != []
+
+
+def test_of_many_releases_to_choose_from_the_ledger_is_read_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Database] = []
+
+    def read(database: Database) -> list[Applied]:
+        reads.append(database)
+        return real(database)
+
+    real, now = migration_history.read, applied.today(site)
+    monkeypatch.setattr(migration_history, "read", read)
+    for _ in range(3):
+        rollback.risks(site, target(migrations=["users"], unversioned={}, pages="p"), now)
+    assert len(reads) == 1
 
 
 def taken_back(site: Site) -> None:
@@ -272,7 +292,7 @@ def test_code_does_not_go_where_its_migrations_were_taken_back(site: Site) -> No
         rollback.plan(site, newer, RollbackRequest(VERSION), reading(site))
     assert caught.value.why == "it ran on posts, which the database has no longer"
     assert caught.value.remedy == f"inv migrate, then: inv rollback --version {VERSION}"
-    assert rollback.risks(site, newer, ["users"]) == [
+    assert rollback.risks(site, newer, Today(site, ["users"])) == [
         "it ran on posts, which the database has no longer"
     ]
     for change in migrate.plan(site):
@@ -293,7 +313,7 @@ def test_a_migration_of_which_there_is_no_file_here_is_a_risk(site: Site) -> Non
     """Of another Worker on the same database, say: nobody here could apply it."""
     other = target(migrations=["users", "posts", "elsewhere"])
     assert rollback.plan(site, other, RollbackRequest(VERSION), reading(site)) == []
-    assert rollback.risks(site, other, ["users", "posts"])[0].startswith("it ran on elsewhere,")
+    assert rollback.risks(site, other, applied.today(site))[0].startswith("it ran on elsewhere,")
 
 
 def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
@@ -312,10 +332,10 @@ def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: 
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
-    assert rollback.risks(site, target(unversioned={}), []) == [
+    assert rollback.risks(site, target(unversioned={}), Today(site, [])) == [
         "the static site at that release is not recorded: today's stays"
     ]
-    assert rollback.risks(site, target(pages="", unversioned={}), []) == [
+    assert rollback.risks(site, target(pages="", unversioned={}), Today(site, [])) == [
         "there was no static site then: today's stays"
     ]
 
@@ -371,7 +391,7 @@ def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     for unknown in (target(pages="p"), target(pages="p", crons=None)):
         assert (
             "cron triggers at that release are not recorded: today's stay"
-            in rollback.risks(site, unknown, [])[0]
+            in rollback.risks(site, unknown, Today(site, []))[0]
         )
 
 
@@ -394,8 +414,10 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
 
 def test_a_version_that_is_too_old_is_not_called_safe(site: Site) -> None:
-    assert "its version is too old" in rollback.described(site, target(pages="p"), [], [])
-    assert "too old" not in rollback.described(site, target(pages="p"), [VERSION], [])
+    assert "its version is too old" in rollback.described(
+        site, target(pages="p"), [], Today(site, [])
+    )
+    assert "too old" not in rollback.described(site, target(pages="p"), [VERSION], Today(site, []))
 
 
 def test_a_version_whose_every_answer_named_it_is_not_asked_again(

@@ -19,6 +19,7 @@ from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import migrate, secrets, traffic, upload, version, webhooks, worker
+from xswarm_deploy.steps.applied import Today
 from xswarm_deploy.verification import verify
 
 Begin = Callable[..., Release]
@@ -315,8 +316,8 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
     told = recorded("target", migrations=["first"], pages="", crons=[], unversioned={})
     silent = recorded("target", pages="")
     cloudflare.crons = ["* * * * *"]
-    assert rollback.risks(site, told, ["first"]) == []
-    assert rollback.risks(site, silent, ["first"]) == [
+    assert rollback.risks(site, told, Today(site, ["first"])) == []
+    assert rollback.risks(site, silent, Today(site, ["first"])) == [
         "the schema at that release is not recorded, and first is marked `-- compatible: no`",
         "the cron triggers at that release are not recorded: today's stay",
         "its settings and addresses are not recorded: today's stay",

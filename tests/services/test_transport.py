@@ -186,6 +186,23 @@ def test_one_that_is_not_trusted_is_told_with_what_to_do(
     )
 
 
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_named_and_not_there_are_told(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """requests takes these two by itself, and raises an OSError without a number."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(name, "/nowhere/ca.pem")
+    url = "https://provider.invalid"
+    with pytest.raises(ServiceUnavailable, match=r"certificates .* are not there") as caught:
+        Http("Example", url, retries=0).post("/x")
+    with pytest.raises(DatabaseError) as refused:
+        connect(url, Secret("a-token-of-the-database", "TOKEN")).query("SELECT 1")
+    told = f"{name} names /nowhere/ca.pem, which is not there: correct that"
+    assert (caught.value.remedy, refused.value.remedy) == (told, told)
+    assert (caught.value.in_doubt, refused.value.in_doubt) == (False, False)
+
+
 def test_statements_are_not_sent_to_where_a_network_that_wants_a_login_leads(
     sink: Sink, raw_server: Callable[..., Any]
 ) -> None:

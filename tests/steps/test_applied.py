@@ -43,7 +43,7 @@ def test_what_came_since_is_as_it_was_applied(site: Site, tmp_path: Path) -> Non
 
 
 def test_incompatible_names_what_older_code_cannot_live_with(site: Site) -> None:
-    now = applied.names(site)
-    assert applied.incompatible(site, ["users"], now) == ["posts"]
-    assert applied.incompatible(site, ["posts"], now) == []
-    assert applied.incompatible(site, ["users", "posts"], now) == []
+    now = applied.today(site)
+    assert now.incompatible(["users"]) == ["posts"]
+    assert now.incompatible(["posts"]) == []
+    assert now.incompatible(["users", "posts"]) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import pyrage
 import pytest
@@ -16,6 +18,8 @@ from xswarm_deploy.database.client import connect
 from xswarm_deploy.database.loss import Loss
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
+from xswarm_deploy.release import deployment
+from xswarm_deploy.release.release import Release
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup, restore
@@ -492,6 +496,22 @@ def test_where_backups_are_switched_off_none_is_removed(make_site: Callable[...,
         do(site, backup.plan(site))
     off = make_site(BACKUP_RETENTION_DAYS="1", BACKUP_ENABLED="false")
     assert backup.prune(off, datetime.now(UTC) + timedelta(days=9)) == []
+
+
+def test_where_backups_are_switched_off_no_release_asks_for_the_time(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_: Site) -> NoReturn:
+        raise AssertionError
+
+    site = make_site(BACKUP_RETENTION_DAYS="0")
+    for _ in range(2):
+        do(site, backup.plan(site))
+    monkeypatch.setattr(backup, "now", asked)
+    off = make_site(BACKUP_RETENTION_DAYS="0", BACKUP_ENABLED="false")
+    assert deployment._pruned(cast(Release, SimpleNamespace(site=off))) == []
+    with pytest.raises(AssertionError):
+        deployment._pruned(cast(Release, SimpleNamespace(site=site)))
 
 
 def test_a_backup_that_fails_stops_everything(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

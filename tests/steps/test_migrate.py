@@ -500,8 +500,10 @@ def test_values_of_a_column_count_where_they_are_not_its_default(
     do(site)
     (tmp_path / "migrations/later.sql").write_text(
         "-- depends: posts\n-- migrate:up\nALTER TABLE users ADD COLUMN locale DEFAULT 'en';"
+        "ALTER TABLE users ADD COLUMN state DEFAULT draft; ALTER TABLE users ADD c DEFAULT [it's];"
         "CREATE TABLE empty (v);CREATE VIRTUAL TABLE found USING fts5 (id, content = users);"
-        "\n-- migrate:down\nALTER TABLE users DROP COLUMN locale; DROP TABLE empty;DROP TABLE found"
+        "\n-- migrate:down\nALTER TABLE users DROP COLUMN locale; DROP TABLE empty;"
+        "DROP TABLE found; ALTER TABLE users DROP COLUMN state; ALTER TABLE users DROP c"
     )
     (change,) = migrate.plan(site)
     outcome = migrate.apply(site, change)
@@ -511,6 +513,37 @@ def test_values_of_a_column_count_where_they_are_not_its_default(
     outcome = migrate.apply(site, change)
     site.database.execute("UPDATE users SET locale = 'fr'")
     assert migrate.undo(site, change, outcome).startswith("1 values of users.locale went with it")
+
+
+def test_documents_of_a_full_text_table_with_a_column_called_content_go(
+    site: Site, tmp_path: Path
+) -> None:
+    do(site)
+    (tmp_path / "migrations/later.sql").write_text(
+        "-- depends: posts\n-- migrate:up\nCREATE VIRTUAL TABLE docs USING fts5 (title, content);"
+        "\n-- migrate:down\nDROP TABLE docs;"
+    )
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+    site.database.execute("INSERT INTO docs VALUES ('a', 'b')")
+    assert migrate.undo(site, change, outcome).startswith("1 rows of docs went with it")
+
+
+def test_what_is_only_given_its_old_name_does_not_go(site: Site, tmp_path: Path) -> None:
+    do(site)
+    (tmp_path / "migrations/later.sql").write_text(
+        "-- depends: posts\n-- migrate:up\nALTER TABLE users RENAME TO people;"
+        "ALTER TABLE people ADD COLUMN name; ALTER TABLE posts RENAME TO articles;"
+        "ALTER TABLE articles RENAME COLUMN u TO number;\n-- migrate:down\n"
+        "ALTER TABLE articles RENAME COLUMN number TO u; ALTER TABLE articles RENAME TO posts;"
+        "ALTER TABLE people DROP COLUMN name; ALTER TABLE people RENAME TO users;"
+    )
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    site.database.execute("INSERT INTO people VALUES (1, 'ann')")
+    site.database.execute("INSERT INTO articles (number) VALUES (1)")
+    (change,) = migrate.plan_down(site)
+    assert change.irreversible.startswith("it drops 1 values of people.name; ")
 
 
 def test_without_a_backup_of_what_users_wrote_the_schema_stays(

@@ -181,13 +181,9 @@ _OF_THE_DISK: Final = frozenset(
 )
 _UNNAMED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 """What a write says of an open file, whose name Python does not know then."""
-
-
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\] ([^:]+)")
 _OF_SQLITE: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
-
-
 _MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_THREAD: Final = "can't start new thread"  # CPython's words, of a RuntimeError
 
@@ -216,7 +212,7 @@ def disk_refusal(error: BaseException) -> Refused | None:
 def _of_limits(error: BaseException) -> Refused | None:
     """Return the error of a limit that this process has reached; None: it is another."""
     if isinstance(error, OSError) and error.errno in _MANY_FILES:
-        remedy = "ulimit -n 1024, then repeat the command"
+        remedy = "ulimit -n 4096, then repeat the command"
         return Refused("no more files can be opened", error.strerror or "", remedy)
     no_thread = isinstance(error, RuntimeError) and _NO_THREAD in str(error)
     if not (no_thread or isinstance(error, MemoryError)):

@@ -42,7 +42,7 @@ def open_to_others(path: Path) -> bool:
 
 def sync_file(path: Path) -> None:
     """Let what a file holds survive a power cut, before a name says that it is whole."""
-    with path.open("rb+") as file:
+    with path.open("rb" if MODES else "rb+") as file:  # Windows wants one that may be written
         os.fsync(file.fileno())
 
 

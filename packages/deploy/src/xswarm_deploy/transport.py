@@ -226,6 +226,10 @@ class _SecurePool(_Ahead, urllib3.connectionpool.HTTPSConnectionPool):
 _POOLS: Final = {"http": _Pool, "https": _SecurePool}
 
 
+class NoCertificates(requests.RequestException):
+    """The file or folder of certificates that the environment names is not there."""
+
+
 class Adapter(requests.adapters.HTTPAdapter):
     """Carry the requests of a session; to be mounted in place of the one of requests."""
 
@@ -237,7 +241,10 @@ class Adapter(requests.adapters.HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Let a connection trust the certificates that the environment names."""
-        super().cert_verify(conn, url, _trusted(verify), cert)  # type: ignore[no-untyped-call]
+        try:
+            super().cert_verify(conn, url, _trusted(verify), cert)  # type: ignore[no-untyped-call]
+        except OSError:
+            raise NoCertificates from None
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools of direct connections."""
@@ -292,6 +299,8 @@ def reason(error: Exception) -> str:
     """Return why a request failed, in words of our own: the error's own may leak."""
     if found := _certificate_error(error):
         return f"the TLS certificate is not trusted: {found.verify_message}"
+    if isinstance(error, NoCertificates):
+        return "the certificates that this machine's environment names are not there"
     if isinstance(error, requests.exceptions.SSLError):
         return "the TLS handshake failed"
     if isinstance(error, requests.exceptions.ProxyError):
@@ -307,12 +316,20 @@ def reason(error: Exception) -> str:
 
 def remedy(error: Exception) -> str:
     """Return what to do about a request that failed; empty: that depends on the service."""
-    return trust.remedy() if _certificate_error(error) else ""
+    untrusted = isinstance(error, NoCertificates) or _certificate_error(error)
+    return trust.remedy() if untrusted else ""
+
+
+_NEVER_SENT: Final = (
+    NoCertificates,
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.ProxyError,
+)
 
 
 def was_sent(error: Exception) -> bool:
     """Return whether the service may have got the request; only a sure no is False."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+    if isinstance(error, _NEVER_SENT):
         return False
     if isinstance(_cause(error), urllib3.exceptions.NewConnectionError):
         return False

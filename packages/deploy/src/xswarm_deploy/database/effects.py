@@ -18,7 +18,15 @@ from typing import Final, Literal, NamedTuple, Self
 
 from xswarm_deploy.database import double_quotes, shapes
 from xswarm_deploy.database.client import Row, Value
-from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted, tokens
+from xswarm_deploy.database.schema import (
+    SELECT,
+    Objects,
+    default_value,
+    difference,
+    objects,
+    quoted,
+    tokens,
+)
 from xswarm_deploy.database.shapes import Shape
 from xswarm_deploy.database.statements import first_words, folded
 
@@ -61,7 +69,7 @@ class Column(NamedTuple):
         name: its name.
         type: as it was declared.
         needed: an INSERT has to give it: it is NOT NULL, and has no default.
-        default: the expression that gives its default; empty: there is none.
+        default: its default as it was written; empty: there is none.
     """
 
     name: str
@@ -392,11 +400,11 @@ class SchemaCopy:
         ).fetchall()
         done = {verb for key in keys for verb in key}
         (default,) = self._connection.execute(
-            "SELECT dflt_value FROM pragma_table_xinfo(?) WHERE name = ?",
+            "SELECT ifnull(dflt_value, '') FROM pragma_table_xinfo(?) WHERE name = ?",
             (action.table, action.column),
-        ).fetchone() or (None,)
+        ).fetchone() or ("",)
         column, table = quoted(action.column), quoted(action.table)
-        kept = {"SET NULL": "NOT NULL", "SET DEFAULT": f"IS NOT ({default or 'NULL'})"}
+        kept = {"SET NULL": "NOT NULL", "SET DEFAULT": f"IS NOT {default_value(default)}"}
         return [
             Measure(
                 action.table,

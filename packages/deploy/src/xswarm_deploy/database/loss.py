@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.database import contents, digest, own, tables
-from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.schema import default_value, quoted
 from xswarm_deploy.database.statements import folded
 from xswarm_deploy.database.tables import Table
 
@@ -107,11 +107,11 @@ def _holds_documents(table: Table) -> bool:
 def _only_defaults(connection: sqlite3.Connection, table: Table, there: Collection[str]) -> str:
     """Return the condition that a row has nothing but defaults in columns of now alone."""
     asked = connection.execute(
-        "SELECT name, ifnull(dflt_value, 'NULL') FROM pragma_table_xinfo(?, 'main')", (table.name,)
+        "SELECT name, ifnull(dflt_value, '') FROM pragma_table_xinfo(?, 'main')", (table.name,)
     )
-    defaults = dict(asked.fetchall())
+    defaults = {name: default_value(written) for name, written in asked}
     added = [column for column in table.columns if folded(column) not in there]
-    return " AND ".join(f"{quoted(each)} IS ({defaults[each]})" for each in added) or "TRUE"
+    return " AND ".join(f"{quoted(each)} IS {defaults[each]}" for each in added) or "TRUE"
 
 
 def _numbered(name: str, columns: Sequence[str], where: str = "TRUE") -> str:

@@ -166,13 +166,18 @@ def foresee(database: Database, waiting: Sequence[Migration]) -> None:
     if faults:
         raise Refused("Migrations cannot run as they are", "; ".join(faults), "correct the files")
     parts = script.up_parts(waiting)
-    conditional = any("exists" in each.sql.lower() for file in waiting for each in file.up)
+    conditional = any(file.conditional and _drops(file) for file in waiting)
     if not conditional and not guards.may_refuse(parts):
         return
     rows = database.query(schema.SELECT.sql)
     if conditional:
         _require_made(rows, waiting)
     foreseen_on(database, rows, parts)
+
+
+def _drops(file: Migration) -> bool:
+    """Return whether the down part that its author wrote may drop something."""
+    return not file.made_down and any("drop" in each.sql.lower() for each in file.down)
 
 
 def _require_made(rows: Sequence[Row], waiting: Sequence[Migration]) -> None:

@@ -148,6 +148,11 @@ class Migration:
         """Return the statements that take it back."""
         return self._fragments("down") or tuple(statements.split(self.made_down))
 
+    @property
+    def conditional(self) -> bool:
+        """Return whether what it makes may be there already: ``IF NOT EXISTS``, or a text of it."""
+        return any("exists" in fragment.sql.lower() for fragment in self.up)
+
     @cached_property
     def faults(self) -> tuple[str, ...]:
         """Return what the file must not say, each with its line; empty: nothing.

@@ -59,11 +59,12 @@ def whole(
         journal_mode = proven.journal_mode if proven else "delete"
         _into_file(database, source, journal_mode, along, progress)
         if proven and _same_pages(source, database.path):
-            return _without_kept(proven.content)
+            return _without(own.RELEASES, proven.content)
     else:
         beside = proven.beside if proven else ()
         _into_server(database, source, [*beside, *along], progress)
-    expected = _without_kept(proven.content if proven else manifest.of_file(source))
+    held = proven.content if proven else manifest.of_file(source)
+    expected = _without(_left(database, own.RELEASES), held)
     if not database.limits.user_version:
         expected = replace(expected, user_version=0)
     found = _read_back(database, work, sum(n for n, _ in expected.tables.values()), progress)
@@ -103,7 +104,7 @@ def _into_server(
 ) -> None:
     """Stage all rows; then, in one short transaction, let them take the place of what is there."""
     with closing(digest.open_readonly(source)) as connection:
-        left = {_SEQUENCES, *_kept(connection, own.RELEASES)}
+        left = {_SEQUENCES, *_kept(connection, _left(database, own.RELEASES))}
         present = tables.read(connection)
         filled = [t for t in present if t.name not in left and t.kind != "virtual"]
         staging.require_rows_fit(connection, filled, database.limits)
@@ -131,7 +132,7 @@ def replacing(
         stays: which tables are left as they are.
         filling: what fills a table; by default INSERTs with the values themselves.
     """
-    left_out = foreign_keys.left_out(connection)
+    stays, left_out = _left(database, stays), foreign_keys.left_out(connection)
     allowed = foreign_keys.count(connection, left_out)
     made = dump.statements(
         connection, without={_SEQUENCES, *_kept(connection, stays)}, filling=filling
@@ -145,6 +146,11 @@ def replacing(
         beside,
         [guard(allowed, left_out)],
     )
+
+
+def _left(database: Database, stays: own.Tables) -> own.Tables:
+    """Return what is neither dropped nor made: the server's own, too, which a file of D1's has."""
+    return stays | own.Tables(frozenset(), database.limits.reserved)
 
 
 def _kept(connection: sqlite3.Connection, stays: own.Tables) -> set[str]:
@@ -213,7 +219,7 @@ def _drops(database: Database, stays: own.Tables) -> list[str]:
             for row in found.rows
             if row["type"] in kinds
             and row.text("name") not in stays
-            and not row.text("name").startswith(("sqlite_", *database.limits.reserved))
+            and not row.text("name").startswith("sqlite_")
             and row["name"] not in of_vectors
         ),
         key=lambda row: kinds[row.text("type")],
@@ -262,11 +268,11 @@ def _read_back(database: Database, work: Path, total: int, progress: Progress) -
     copy = work / "read-back.db"
     copy.unlink(missing_ok=True)
     snapshot.take(database, copy, progress)
-    return _without_kept(manifest.of_file(copy, progress, total))
+    return _without(own.RELEASES, manifest.of_file(copy, progress, total))
 
 
-def _without_kept(content: Content) -> Content:
-    held = {name: rows for name, rows in content.tables.items() if name not in own.RELEASES}
+def _without(stays: own.Tables, content: Content) -> Content:
+    held = {name: rows for name, rows in content.tables.items() if name not in stays}
     return replace(content, tables=held, schema="")
 
 

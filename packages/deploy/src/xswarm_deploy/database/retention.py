@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 
+from xswarm_deploy.database import own
 from xswarm_deploy.database.backup import Backup
 
 
@@ -50,15 +51,18 @@ def expired(backups: Sequence[Backup], keep: RetentionPolicy, now: datetime) -> 
 
 
 def _last_good(newest_first: Sequence[Backup]) -> set[Path]:
-    """Return the last good one, and the last that holds a table.
+    """Return the last good one, and the last that holds a table of the application's.
 
-    Where a URL has become wrong, the newer ones are of an empty database.
+    Where a URL has become wrong, the newer ones hold what this tool made there, and no more.
     """
-    good = list(islice(_good(newest_first), 1))
-    filled = (
-        each for each in _good(newest_first) if each.manifest and each.manifest.content.tables
-    )
-    return {backup.path for backup in (*good, *islice(filled, 1))}
+    good = islice(_good(newest_first), 1)
+    filled = islice((backup for backup in _good(newest_first) if _is_filled(backup)), 1)
+    return {backup.path for backup in (*good, *filled)}
+
+
+def _is_filled(backup: Backup) -> bool:
+    held = backup.manifest.content.tables if backup.manifest else ()
+    return any(name not in own.ALL and not name.startswith("sqlite_") for name in held)
 
 
 def _good(newest_first: Sequence[Backup]) -> Iterator[Backup]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from xswarm_deploy.database import own
 from xswarm_deploy.database.client import Database, Row, Statement
+from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.migrations import Migration
 
 Objects = Mapping[tuple[str, str], str]
@@ -163,6 +164,29 @@ def lexed(sql: str) -> Iterator[tuple[str, str]]:
             continue
         quote = _DOUBLED.get(kind, "")
         yield kind, token[kind].replace(quote * 2, quote) if quote else token[kind]
+
+
+def default_value(written: str) -> str:
+    """Return the SQL of a column's default, which an expression can hold.
+
+    There alone SQLite takes a name for a text: ``DEFAULT draft`` and ``DEFAULT "draft"``.
+
+    Args:
+        written: as SQLite tells it; empty: there is none.
+    """
+    found = [*lexed(written)]
+    if len(found) != 1:
+        return f"({written})" if written else "NULL"
+    ((kind, text),) = found
+    is_name = kind in ("double", "back", "square") or (
+        kind == "word" and not text[0].isdigit() and text.upper() not in _DEFAULTS
+    )
+    return literal(text) if is_name else f"({written})"
+
+
+_DEFAULTS: Final = frozenset(
+    {"NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"}
+)
 
 
 def double_quoted(sql: str) -> Iterator[tuple[int, int, str]]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import counting, digest, foreign_keys, own, schema, staging, tables
+from xswarm_deploy.database import (
+    counting,
+    digest,
+    foreign_keys,
+    fulltext,
+    own,
+    schema,
+    staging,
+    tables,
+)
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.restore import count_of, guard, violations
 from xswarm_deploy.database.schema import Objects, quoted
 from xswarm_deploy.database.staging import Stage
-from xswarm_deploy.database.statements import first_words, folded
+from xswarm_deploy.database.statements import folded
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.errors import Refused
 
@@ -153,22 +161,8 @@ def _indexes_over(made: Objects, table: str) -> list[str]:
     views = {folded(name): sql for (kind, name), sql in made.items() if kind == "view"}
     while more := {name for name in views.keys() - reached if reached & _names(views[name])}:
         reached |= more
-    contents = _contents(made)
-    return [name for name, content in contents.items() if folded(content) in reached]
+    return [name for name, of in fulltext.contents(made).items() if folded(of) in reached]
 
 
 def _names(sql: str) -> set[str]:
     return {folded(text) for _, text in schema.lexed(sql)}
-
-
-def _contents(made: Objects) -> Mapping[str, str]:
-    """Return of each full-text index the table or view whose content it is over."""
-    found = {}
-    for (_, name), sql in made.items():
-        if first_words(sql, 3) != ("CREATE", "VIRTUAL", "TABLE"):
-            continue
-        tokens = [text.strip("'") if kind == "text" else text for kind, text in schema.lexed(sql)]
-        for place, (word, sign) in enumerate(pairwise(tokens)):
-            if folded(word) == "content" and sign == "=":
-                found[name] = "".join(tokens[place + 2 : place + 3]).replace("''", "'")
-    return found

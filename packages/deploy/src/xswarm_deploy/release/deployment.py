@@ -77,7 +77,7 @@ def _prune(running: Release) -> None:
 def _pruned(running: Release) -> list[Backup]:
     """Ask the database's clock only where this machine's calls a backup old: that is a trip."""
     site = running.site
-    if not backup.expired(site, datetime.now(UTC)):
+    if not site.settings.flag("BACKUP_ENABLED") or not backup.expired(site, datetime.now(UTC)):
         return []
     return backup.prune(site, backup.now(site), lambda found: _note(running, found))
 

@@ -64,9 +64,7 @@ class Journal:
         try:
             _write_whole(handle, "".join(lines).encode())
         except OSError as error:
-            error.filename = error.filename or str(
-                self.path
-            )  # Python names it as it is opened only
+            error.filename = error.filename or str(self.path)  # Python names it at its opening only
             raise
         finally:
             os.close(handle)

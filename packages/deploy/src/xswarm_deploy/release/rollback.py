@@ -25,6 +25,7 @@ from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, durable_objects, fingerprints, pages, traffic, triggers
+from xswarm_deploy.steps.applied import Today
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.verification import verify
 
@@ -59,14 +60,14 @@ class Reading(NamedTuple):
     Args:
         at: when the first of it was asked, on the monotonic clock.
         deployed: the split of the traffic, with the versions that have 0 %.
-        applied: the names of the applied migrations.
+        applied: the applied migrations.
         history: the earlier releases.
         hooks: the changes of the webhooks.
     """
 
     at: float
     deployed: Future[dict[str, float]]
-    applied: Future[list[str]]
+    applied: Future[Today]
     history: Future[Sequence[Record]]
     hooks: Future[Sequence[Change]]
 
@@ -79,7 +80,7 @@ class Reading(NamedTuple):
         site.cloudflare.list_ahead(site.worker)
         pages.read_ahead(site)
         deployed = started(partial(traffic.newest_split, site))
-        names = started(partial(applied.names, site))
+        names = started(partial(applied.today, site))
         return cls(at, deployed, names, started(site.history), hooks)
 
 
@@ -131,7 +132,7 @@ class Chosen(NamedTuple):
 def choose(site: Site) -> str:
     """Let a person choose a release from the list, with what going there would bring about."""
     rows = list(islice(_good(site.history()), _LISTED))
-    live, now = history.live_record(site, rows), applied.names(site)
+    live, now = history.live_record(site, rows), applied.today(site)
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
         raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
@@ -143,14 +144,14 @@ def choose(site: Site) -> str:
     )
 
 
-def described(site: Site, record: Record, listed: Sequence[str], now: Sequence[str]) -> str:
+def described(site: Site, record: Record, listed: Sequence[str], now: Today) -> str:
     """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
         site: the environment.
         record: the release.
         listed: the versions that Cloudflare would deploy.
-        now: the names of the applied migrations.
+        now: the applied migrations.
     """
     count = len(record.facts.get("migrations", ()))
     found = risks(site, record, now)
@@ -163,18 +164,18 @@ def described(site: Site, record: Record, listed: Sequence[str], now: Sequence[s
     )
 
 
-def risks(site: Site, target: Record, now: Sequence[str]) -> list[str]:
+def risks(site: Site, target: Record, now: Today) -> list[str]:
     """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
         site: the environment.
         target: the release.
-        now: the names of the applied migrations.
+        now: the applied migrations.
     """
-    clashing = _clashing(site, target, now)
+    clashing = _clashing(target, now)
     found = [f"{name} is marked `-- compatible: no`" for name in clashing]
-    written_for = _maker(site, target).facts.get("migrations", now)
-    if gone := applied.removing(site, written_for, now):
+    written_for = _maker(site, target).facts.get("migrations", now.names)
+    if gone := now.removing(written_for):
         found.append(f"{'; '.join(gone)}: its code may still use that")
     if lacking := _lacking(site, target, now):
         found.append(f"it ran on {', '.join(lacking)}, which the database has no longer")
@@ -184,10 +185,10 @@ def risks(site: Site, target: Record, now: Sequence[str]) -> list[str]:
     return [*found, *_not_noted(site, target, now)]
 
 
-def _not_noted(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
+def _not_noted(environment: Environment, target: Record, now: Today) -> list[str]:
     """Return what stays as it is today, since it is not recorded how it was then."""
     found = []
-    if "migrations" not in target.facts and (names := applied.incompatible(environment, (), now)):
+    if "migrations" not in target.facts and (names := now.incompatible(())):
         then = "the schema at that release is not recorded"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
     if not target.facts.get("pages") and pages.current(environment):
@@ -373,7 +374,7 @@ def plan(site: Site, target: Record, wish: RollbackRequest, reading: Reading) ->
         static = pool.submit(_static_site, site, target)
         crons = pool.submit(triggers.changes, site, target.facts.get("crons"))
         beside = pool.submit(_unversioned, site, target, reading)
-        clashing = _clashing(site, target, reading.applied.result())
+        clashing = _clashing(target, reading.applied.result())
     reachable.result()
     deployed = reading.deployed.result()
     code = traffic.roll_out(
@@ -482,23 +483,23 @@ def _unversioned(site: Site, target: Record, reading: Reading) -> list[Change]:
     return unversioned.changes(site, target.facts.get("unversioned"), today)
 
 
-def _clashing(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
+def _clashing(target: Record, now: Today) -> list[str]:
     """Return the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
-    return applied.incompatible(environment, target.facts["migrations"], now)
+    return now.incompatible(target.facts["migrations"])
 
 
-def _lacking(site: Site, target: Record, now: Sequence[str]) -> list[str]:
+def _lacking(site: Site, target: Record, now: Today) -> list[str]:
     """Return the migrations that a version ran on and that were taken back since.
 
     It may have been live on several schemas: the one that is nearest to today's counts.
     """
-    if set(target.facts.get("migrations", ())) <= set(now):
+    if set(target.facts.get("migrations", ())) <= set(now.names):
         return []  # as mostly: no need to look at the others
     live = [target, *(r for r in _good(site.history()) if r.version == target.version)]
     ran_on = [r.facts["migrations"] for r in live if "migrations" in r.facts]
-    return min(([name for name in names if name not in now] for names in ran_on), key=len)
+    return min(([name for name in names if name not in now.names] for names in ran_on), key=len)
 
 
 def _require_schema(site: Site, target: Record, wish: RollbackRequest, reading: Reading) -> None:

@@ -130,9 +130,8 @@ def judged(
 ) -> tuple[type[ServiceError], str]:
     """Return what a refusal means: a signature too old or too new is no missing permission."""
     skewed = "RequestTimeTooSkewed" in codes
-    return error_kind(
-        status
-    ), "set this machine's clock (timedatectl set-ntp true)" if skewed else ""
+    remedy = "set this machine's clock (timedatectl set-ntp true)" if skewed else ""
+    return error_kind(status), remedy
 
 
 def _parsed(reply: Reply) -> Xml.Element:

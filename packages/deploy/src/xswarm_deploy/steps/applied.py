@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.database import migration_history, migrations
@@ -24,36 +25,55 @@ def since(environment: Environment, then: Sequence[str]) -> list[Migration]:
     return [_parsed(row) for row in _own(environment) if row.name not in then]
 
 
-def incompatible(environment: Environment, then: Sequence[str], now: Sequence[str]) -> list[str]:
-    """Return the applied migrations that code of an earlier schema does not work with.
+@dataclass(frozen=True)
+class Today:
+    """The applied migrations as a plan finds them; what they say is read once, where it is needed.
 
     Args:
         environment: the environment.
-        then: the names that were applied when that code was live.
-        now: those that are, see :func:`names`.
+        names: in the order they ran.
     """
-    if set(now) <= set(then):
-        return []  # as mostly: no need to read what they say
-    rows = [row for row in _own(environment) if row.name not in then]
-    return [row.name for row in rows if row.text and not _parsed(row).compatible]
+
+    environment: Environment
+    names: Sequence[str]
+
+    def incompatible(self, then: Sequence[str]) -> list[str]:
+        """Return the migrations that code of an earlier schema does not work with.
+
+        Args:
+            then: the names that were applied when that code was live.
+        """
+        if set(self.names) <= set(then):
+            return []  # as mostly: no need to read what they say
+        rows = [row for row in self._own if row.name not in then]
+        return [row.name for row in rows if row.text and not _parsed(row).compatible]
+
+    def removing(self, then: Sequence[str]) -> list[str]:
+        """Return what was taken away since, of what code of an earlier schema may use.
+
+        Left out is what its file marks as incompatible, which :meth:`incompatible` returns.
+
+        Args:
+            then: the names that were applied when that code was live.
+        """
+        if set(self.names) <= set(then):
+            return []
+        known = tuple((row.filename, row.text) for row in self._own if row.text)
+        return [
+            f"{name} {what}"
+            for name, listed in _removals(known)
+            for what in listed
+            if name not in then
+        ]
+
+    @cached_property
+    def _own(self) -> list[Applied]:
+        return _own(self.environment)
 
 
-def removing(environment: Environment, then: Sequence[str], now: Sequence[str]) -> list[str]:
-    """Return what was taken away since, of what code of an earlier schema may use.
-
-    Left out is what its file marks as incompatible, which :func:`incompatible` returns.
-
-    Args:
-        environment: the environment.
-        then: the names that were applied when that code was live.
-        now: those that are, see :func:`names`.
-    """
-    if set(now) <= set(then):
-        return []  # as mostly: no need to read what they say
-    known = tuple((row.filename, row.text) for row in _own(environment) if row.text)
-    return [
-        f"{name} {what}" for name, listed in _removals(known) for what in listed if name not in then
-    ]
+def today(environment: Environment) -> Today:
+    """Read which migrations are applied."""
+    return Today(environment, names(environment))
 
 
 @cache

@@ -29,7 +29,9 @@ def state(environment: Environment) -> State:
     from xswarm_deploy.database import downs  # it makes schemas, to take them back
 
     wanted = {item.name for item in found.pending}
-    return found._replace(files=downs.complete(found.files, wanted, _there(environment)))
+    conditional = any(item.conditional for item in found.pending)
+    there = _there(environment) if conditional else None  # else SQLite itself refuses it
+    return found._replace(files=downs.complete(found.files, wanted, there))
 
 
 def _there(environment: Environment) -> Objects:
