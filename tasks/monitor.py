@@ -65,8 +65,9 @@ def status(c: Context, json: bool = False) -> None:
 )
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
+    asked = Monitor.of(context.open_site(c, quiet=json).settings)
     try:
-        found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
+        found = asked.metrics(window)
     except (NotFound, UnexpectedReply) as error:  # a single-page application answers with its page
         raise Refused("the Worker has no monitor", error.why, _FROM_OUTSIDE) from None
     limits = asdict(_rules(c).thresholds)
@@ -87,11 +88,15 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
     if once:
         _require_well(_round(site, rules, json=json))
         return
+    watched = False
     while True:
         began = time.monotonic()
         try:
             _round(site, rules, json=json)
+            watched = True
         except DeployError as error:  # the next round may go well, and who watches goes on
+            if isinstance(error, Refused) and not watched:
+                raise  # what is not set up will not be in the next one either
             Console(sys.stderr).warn(f"this round broke off: {error}")
         time.sleep(max(interval - (time.monotonic() - began), 1.0))
 

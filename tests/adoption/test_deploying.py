@@ -193,6 +193,21 @@ def test_a_worker_that_the_build_makes_beside_is_told(tmp_path: Path) -> None:
             [],
         ),
         (
+            {"deploy": "turbo run build --filter=@acme/web && wrangler deploy"},
+            'pnpm --filter "@acme/web..." run build',
+            [],
+        ),
+        (
+            {"deploy": "pnpm --filter @acme/web run seed && wrangler deploy"},
+            'pnpm --filter "@acme/web..." run build',
+            ["pnpm --filter @acme/web run seed"],
+        ),
+        (
+            {"deploy": "pnpm --filter web run build && wrangler deploy"},
+            'pnpm --filter "website..." run build',
+            ["pnpm --filter web run build"],
+        ),
+        (
             {
                 "predeploy:production": "vite build",
                 "deploy:production": "drizzle-kit migrate && wrangler deploy --env production",

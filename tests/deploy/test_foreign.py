@@ -78,6 +78,7 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     house.inv("sandbox.up")
     checked = json.loads(house.inv("check", "--json").stdout)
     told = {f["name"] for f in checked["findings"] if f["status"] in ("fail", "warn")}
+    told.discard("live version")  # of all but the first: another Worker is live on this database
     assert told == {"git"} | ({"all routes"} if name in ROUTES_UNASKED else set())
     house.inv("deploy.local")
     _, path, text = WORKERS[name]

@@ -221,8 +221,25 @@ def test_a_graver_event_does_not_wait_for_the_sum() -> None:
     assert told(kept.happened(brought_back, 0.0)) == [("happened", "deployment-failed")]
     assert kept.happened(brought_back, 60.0) == []
     (notice,) = kept.happened(alert.deployment_failed("r2", "not undone", ""), 120.0)
-    assert notice.alert.severity is Severity.CRITICAL
+    assert (notice.alert.severity, notice.times) == (Severity.CRITICAL, 2)  # none is lost
     assert kept.happened(brought_back, 180.0) == []
+
+
+def test_an_alert_that_is_on_again_is_as_grave_as_it_is_told_anew() -> None:
+    """What woke people the first time has not woken them the second time."""
+    kept, seen = AlertState(), list[tuple[float, str, str]]()
+    for minute in range(20):
+        grave = Severity.CRITICAL if minute < 3 or minute >= 15 else Severity.WARNING
+        due = [] if 3 <= minute < 10 else [burns(grave)]
+        notices = kept.advance(due, 60.0 * minute)
+        seen += [(minute, each.what.value, each.alert.severity.name) for each in notices]
+        kept = alert_state.load(kept.dump(), Policy())
+    assert seen == [
+        (1, "firing", "CRITICAL"),
+        (7, "resolved", "CRITICAL"),
+        (11, "firing", "WARNING"),
+        (15, "still firing", "CRITICAL"),
+    ]
 
 
 def test_an_earlier_version_reads_the_book_and_a_later_one_s_is_read() -> None:

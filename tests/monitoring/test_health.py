@@ -111,6 +111,15 @@ def test_two_of_one_name_are_both_asked_and_as_well_as_the_worse(hands: Hands) -
     assert (check.status, primary.asked, replica.asked) == ("pass", 2, 2)
 
 
+def test_readiness_hears_of_its_own_probe_what_another_of_its_name_says() -> None:
+    """/health/ready asks the replica alone, right after /health/detailed asked both."""
+    primary, replica = Component(ConnectionError("primary")), Component()
+    prober, of_readiness = Prober(), Probe("database", replica.run, ready=True)
+    (both,) = ask(Probe("database", primary.run), of_readiness, prober=prober)
+    (ready,) = ask(of_readiness, prober=prober)
+    assert (both.status, ready.status, replica.asked) == ("fail", "pass", 1)
+
+
 class Wordless(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
@@ -296,7 +305,7 @@ def test_whoever_waits_for_a_probe_that_never_lands_asks_himself() -> None:
     probe = Probe("database", answers, timeout=SHORT)
 
     async def story() -> str:
-        prober._flights["database", 0] = asyncio.get_running_loop().create_future()
+        prober._flights["database", False, 0] = asyncio.get_running_loop().create_future()
         return (await prober.ask([probe]))[0].status
 
     assert asyncio.run(story()) == "pass"

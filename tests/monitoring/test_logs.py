@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections import UserList
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -87,9 +89,21 @@ class Nameless:
         raise RuntimeError("no name")
 
 
+class Lazy(UserList[int]):
+    def __iter__(self) -> Iterator[int]:
+        raise RuntimeError("its session is closed")
+
+
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("-inf"), pytest.param(10**5000, id="many digits"), Nameless(), "\ud800"],
+    [
+        float("nan"),
+        float("-inf"),
+        pytest.param(10**5000, id="many digits"),
+        Nameless(),
+        Lazy([1]),
+        "\ud800",
+    ],
 )
 def test_a_line_is_json_whatever_is_in_it(value: object) -> None:
     """As a collector reads it: NaN and half a character are no JSON (RFC 8259)."""

@@ -8,7 +8,7 @@ import pytest
 
 from xswarm_monitoring import alert
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.alert_state import AlertState, Notice, What
+from xswarm_monitoring.alert_state import LEASE, AlertState, Notice, What
 from xswarm_monitoring.channels import Email, Slack, Sms
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.notifier import Notifier, Patience, retry_after
@@ -177,10 +177,11 @@ def test_a_channel_that_is_not_set_up_is_named_and_another_stands_in() -> None:
 
 def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
     """Whoever sends may have no time limit, and the telephone comes after Slack."""
-    services, book = Services(), AlertState()
+    services, book, hung = Services(), AlertState(), list[str]()
 
     async def send(request: Outgoing) -> Response:
         if "slack" in request.url:
+            hung.append(request.url)
             await asyncio.Event().wait()
         return await services.send(request)
 
@@ -192,6 +193,12 @@ def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
         "email": "delivered",
         "sms": "delivered",
     }
+    assert len(hung) == 1
+
+
+def test_channels_that_hang_do_not_outlast_the_lease() -> None:
+    """The next round would take up what this one has told already, and tell it again."""
+    assert len(CHANNELS) * Patience().answer < LEASE
 
 
 def test_an_event_is_announced_at_once() -> None:

@@ -1777,6 +1777,17 @@ def _domain_cases() -> list[Case]:
             "no version could be verified there before users meet it",
             both(hosted, _attached_by_the_release),
         ),
+        Case(
+            dns,
+            "attached by that release, and is API_URL: versions are verified elsewhere",
+            "pass",
+            "the release attaches it as a custom domain",
+            both(
+                hosted,
+                _attached_by_the_release,
+                variables(WORKER_URL="http://127.0.0.1:1", API_URL=f"https://{HOST}"),
+            ),
+        ),
         Case(tls, "valid", "pass", "valid for 90 days, TLSv1.3", hosted),
         Case(
             tls, "about to end", "warn", "valid for 3 days", both(hosted, lambda p: certified(p, 3))

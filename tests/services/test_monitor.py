@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -89,6 +90,17 @@ def test_figures_of_another_s_monitor_are_none_of_ours(
     api.get(f"{HOST}/api/metrics", json=report)
     with pytest.raises(UnexpectedReply, match="no report of this monitor's"):
         monitor.metrics("5m")
+
+
+@pytest.mark.parametrize("levels", [100, 500, 100_000])
+def test_a_report_that_is_nested_for_ever_ends_no_watch(
+    monitor: Monitor, api: Any, levels: int
+) -> None:
+    body = '{"status": "pass", "system": {"x": ' + "[" * levels + "]" * levels + "}}"
+    api.get(f"{HOST}/health", body=body)
+    found = monitor.health("/health").body
+    assert found.get("status") == "pass" or levels > 500  # what Python itself cannot read is none
+    json.dumps(dict(found))
 
 
 def test_a_remedy_names_the_worker_as_a_sentence_would(monitor: Monitor, api: Any) -> None:

@@ -143,6 +143,31 @@ def test_a_round_that_breaks_off_does_not_end_the_watch(
     assert "this round broke off: The database gave no answer" in printed.err
 
 
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_what_is_not_set_up_ends_the_watch_and_a_full_disk_does_not(
+    c: Context,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    earlier: int,
+) -> None:
+    rounds = [watched()] * earlier
+
+    def go(*_: object) -> Any:
+        if rounds:
+            return rounds.pop()
+        raise Refused("it cannot be used", "No space left on device", "df -h")
+
+    def sleep(_seconds: float) -> None:
+        if not rounds and "broke off" in capsys.readouterr().err:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(step, "go", go)
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(KeyboardInterrupt if earlier else Refused):
+        monitor.watch(c, json=True)
+
+
 def test_a_test_alert_must_arrive(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,6 +188,12 @@ class Event:
         self.alert = replace(alert, amounts=amounts)
         self.unheard += 1
 
+    def sum_up(self, now: float) -> Notice:
+        """Return what people are to be told of all that is unheard; it is told then."""
+        notice = Notice(What.HAPPENED, self.alert, self.told, now, self.unheard)
+        self.told, self.unheard, self.collected = now, 0, False
+        return notice
+
 
 class AlertState:
     """Keep the state of all alerts.
@@ -229,18 +235,19 @@ class AlertState:
         """Note an event, which has no end, and return what people are to be told.
 
         The same event again within ``Policy.event_repeat`` is counted, and told by
-        :meth:`summed_up` once that time is over; one that is graver is told at once. One that
-        is added up is collected for ``Policy.gather`` first, so that fifty customers' payments
-        are one message.
+        :meth:`summed_up` once that time is over; one that is graver is told at once, with those
+        that were counted. One that is added up is collected for ``Policy.gather`` first, so that
+        fifty customers' payments are one message.
 
         Args:
             alert: the event.
             now: seconds since 1970.
         """
-        event = self.events.get(alert.key)
-        if event is not None and (event.collected or alert.severity <= event.alert.severity):
-            event.add(alert)
-            return []
+        known = self.events.get(alert.key)
+        if known is not None:
+            graver = alert.severity > known.alert.severity
+            known.add(alert)
+            return self._audible([known.sum_up(now)], now) if graver and not known.collected else []
         gathering = bool(alert.several and self.policy.gather)
         event = self.events[alert.key] = Event(alert, now, collected=gathering)
         if gathering:
@@ -379,8 +386,7 @@ class AlertState:
             if now - event.told < (policy.gather if event.collected else policy.event_repeat):
                 continue
             if event.unheard:
-                notices.append(Notice(What.HAPPENED, event.alert, event.told, now, event.unheard))
-                event.told, event.unheard, event.collected = now, 0, False
+                notices.append(event.sum_up(now))
             else:
                 del self.events[event.alert.key]
         return notices
@@ -465,9 +471,10 @@ def summary(book: AlertState) -> dict[str, Any]:
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
     # It stands in the alert: an earlier version, to which one may go back, reads no longer lists.
-    told_as = {"told_as": entry.told_as.name} if entry.told_as else {}
+    # Nobody is written, too: a book without it is an earlier version's.
+    told_as = entry.told_as.name if entry.told_as else None
     return [
-        entry.alert.as_json() | told_as,
+        entry.alert.as_json() | {"told_as": told_as},
         entry.state.value,
         *times,
         entry.flapping,

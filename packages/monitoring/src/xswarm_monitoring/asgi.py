@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,11 @@ not: it has no label of its own.
 """
 CLIENT_LEFT = 499
 _BODIES = frozenset(("http.response.body", "http.response.pathsend", "http.response.zerocopysend"))
-_ENDING = -1.0  # where a moment will stand
-_LONG = 1.0  # seconds from which on it matters what an answer is
-_REQUEST_ID = b"x-request-id"
+_REQUEST_ID, _CONTENT_TYPE = b"x-request-id", b"content-type"
+_EVENTS = b"text/event-stream"
+_EVENTS_LENGTH = len(_EVENTS)  # what follows in the header are parameters
 _VERSION = VERSION.lower().encode()
-_LENGTH = len(_REQUEST_ID)
+_LENGTH = len(_REQUEST_ID)  # and of the other name
 
 
 @dataclass
@@ -165,35 +165,37 @@ class Monitor:
             correlation.probe = self._recognised(scope, correlation.claim)
         if self._pushes:
             self._begin_trace(scope, correlation)
-        status, begun, answered, left = 500, 0.0, 0.0, False
-        sent: Sequence[tuple[bytes, bytes]] = ()
+        status, heard, answered = 500, 0.0, 0.0
+        last = left = False
 
         async def receive_noting() -> Message:
             nonlocal left
             message = await receive()
             # Servers say the same once an answer is over, whoever stays or leaves.
-            if message["type"] == "http.disconnect" and not answered:
+            if message["type"] == "http.disconnect" and not last:
                 left = True
             return message
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, begun, answered, left, sent
-            if message["type"] == "http.response.start":
-                status, begun = message["status"], timer()
+            nonlocal status, heard, answered, last, left
+            kind = message["type"]
+            if kind == "http.response.start":
+                status, identified = message["status"], False
                 headers = list(message.get("headers", ()))
-                for name, _ in headers:  # a generator would cost a microsecond
-                    if len(name) == _LENGTH and name.lower() == _REQUEST_ID:
-                        break
-                else:
+                for name, value in headers:  # a generator would cost a microsecond
+                    if len(name) == _LENGTH:
+                        known = name.lower()
+                        if known == _REQUEST_ID:
+                            identified = True
+                        elif known == _CONTENT_TYPE and value[:_EVENTS_LENGTH].lower() == _EVENTS:
+                            heard = timer()  # how long its client listens is no slowness
+                if not identified:
                     headers.append((_REQUEST_ID, correlation.request_id.encode()))
                 if correlation.probe:
                     headers += self._version(scope)
-                sent = message["headers"] = headers
-                last = False
-            else:
-                last = message["type"] in _BODIES and not message.get("more_body")
-                if last:
-                    answered = _ENDING
+                message["headers"] = headers
+            elif kind in _BODIES:
+                last = not message.get("more_body")
             try:
                 await send(message)
             except OSError:  # as a server says that its connection is closed
@@ -216,11 +218,8 @@ class Monitor:
         finally:
             if left:  # whatever the app made of it: nobody was there to see
                 status = CLIENT_LEFT
-            ended = answered if answered > 0 else timer()
-            seconds = ended - started
-            if seconds > _LONG and begun and _is_event_stream(sent):
-                seconds = begun - started  # how long its client listens is no slowness
-            self._measure(scope, root, status, seconds, ended, correlation)
+            ended = answered or timer()
+            self._measure(scope, root, status, (heard or ended) - started, ended, correlation)
             reset_current(token)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -382,12 +381,6 @@ def below(path: str, root: str) -> str:
     """
     root = root.rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
-
-
-def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether an answer is one of server-sent events, which lasts as long as it is heard."""
-    kinds = [value for name, value in headers if name.lower() == b"content-type"]
-    return any(kind.lower().startswith(b"text/event-stream") for kind in kinds)
 
 
 def _not_allowed(verbs: tuple[str, ...]) -> Answer:

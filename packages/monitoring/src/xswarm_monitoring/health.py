@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 PASS, WARN, FAIL = "pass", "warn", "fail"
 MEDIA_TYPE = "application/health+json"
 
-Key = tuple[str, int]
-"""What a probe is remembered by: its name, and how many before it bear the same."""
+Key = tuple[str, bool, int]
+"""What a probe is remembered by: its name, whether it is of readiness, how many before it alike.
+
+So those of readiness, asked without the others, are the same ones.
+"""
 
 _STATUSES = frozenset({PASS, WARN, FAIL})
 _FOLLOWER_GRACE = 0.05  # seconds a follower waits beyond its leader's time limit
@@ -183,8 +186,8 @@ class Prober:
 
 def _keyed(probes: Sequence[Probe]) -> list[tuple[Key, Probe]]:
     """Return each probe with what it is remembered by: a replica may bear the same name."""
-    names = [probe.name for probe in probes]
-    return [((each.name, names[:n].count(each.name)), each) for n, each in enumerate(probes)]
+    alike = [(probe.name, probe.ready) for probe in probes]
+    return [((*alike[n], alike[:n].count(alike[n])), each) for n, each in enumerate(probes)]
 
 
 def _by_component(checks: Iterable[Check]) -> list[Check]:

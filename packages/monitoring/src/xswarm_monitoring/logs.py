@@ -14,7 +14,7 @@ from typing import Any
 
 from xswarm_monitoring.clock import Clock, iso
 from xswarm_monitoring.correlation import current
-from xswarm_monitoring.plain import plain, plain_text
+from xswarm_monitoring.plain import plain, plain_name
 
 
 class Level(IntEnum):
@@ -119,7 +119,7 @@ class Log:
         if request is not None:
             entry |= {"request_id": request.request_id, "trace_id": request.trace_id}
         entry |= {
-            plain_text(key): plain(value) for key, value in fields.items() if key not in entry
+            plain_name(key): plain(value) for key, value in fields.items() if key not in entry
         }
         self._write(_json(entry) if self.structured else _text(entry))
         if self.kept is not None:

@@ -53,13 +53,14 @@ class Patience:
         attempts: how often at most.
         pause: seconds before the second attempt; doubled before each further one.
         longest: seconds; a service that asks for a longer pause is given up for now.
-        answer: seconds that one attempt may take, since other channels wait for it.
+        answer: seconds until an attempt is given up, and not made again: other channels wait for
+            it, and the three of them together must end within the lease of the round that tells.
     """
 
     attempts: int = 3
     pause: float = 1.0
     longest: float = 30.0
-    answer: float = 20.0
+    answer: float = 15.0
 
 
 class Notifier:
@@ -162,7 +163,7 @@ class Notifier:
         try:
             response = await wait_for(self._send(request), self._patience.answer)
         except TimeoutError:
-            return _Attempt("failed: no answer in time", repeatable=True)
+            return _Attempt("failed: no answer in time")
         except Exception as error:
             # It may have arrived; an alert told twice is better than one told never.
             return _Attempt(f"failed: {described(error)}", repeatable=True)

@@ -70,6 +70,7 @@ _MIGRATES: Final = re.compile(
 )
 """What would run again what releases have applied: its ledger is not kept."""
 _FILTER: Final = re.compile(r"--filter[= ](\S+)")
+_RUNNERS: Final = _MANAGERS | {"npx", "run", "turbo"}
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
@@ -131,9 +132,16 @@ def _is_known(command: str, scripts: Mapping[str, str], build: str) -> bool:
 
 
 def _is_filtered(command: str, build: str) -> bool:
-    """Return whether a build takes in the packages of a workspace that a command builds."""
-    packages = [name.strip("\"'.^") for name in _FILTER.findall(command)]
-    return bool(packages) and all(name in build for name in packages)
+    """Return whether a build does, for the packages of a workspace, what a command does."""
+    packages, script = _filtered(command)
+    built, does = _filtered(build)
+    return bool(packages) and packages <= built and script <= does
+
+
+def _filtered(command: str) -> tuple[set[str], set[str]]:
+    """Return the packages that a command is for, and what it runs there."""
+    packages = {name.strip("\"'.^") for name in _FILTER.findall(command)}
+    return packages, {*_FILTER.sub("", command).split()} - _RUNNERS
 
 
 def others(top: Path, package: Mapping[str, Any]) -> Iterator[Path]:

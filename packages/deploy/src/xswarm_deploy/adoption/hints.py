@@ -59,8 +59,8 @@ def hints(answers: Answers) -> list[str]:
 def _of_the_code(answers: Answers) -> Iterator[str]:
     for name in answers.found.withheld:
         yield (
-            f"the code reads {name}, which is this tool's own and never reaches a Worker: what"
-            " wrangler secret put has set stays; elsewhere give the Worker's another name"
+            f"the code reads {name}, which is this tool's own and never reaches a Worker: one that"
+            " wrangler secret put has set there stays; else give it another name in the code"
         )
 
 

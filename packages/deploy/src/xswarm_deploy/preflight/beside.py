@@ -79,7 +79,8 @@ def _first(site: Site) -> Seen | str:
         "warn",
         f"none yet; the releases of this database are of {named}, which stays live beside it",
         f"where {site.worker} is its new name: npx wrangler delete --name {others[0]} after the"
-        " release (environments, another name); else correct deploy.worker.name in invoke.yaml",
+        " release (environments, another name); where both are to be: nothing; where the name is"
+        " wrong: deploy.worker.name in invoke.yaml",
     )
 
 

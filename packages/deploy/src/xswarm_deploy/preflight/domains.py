@@ -75,7 +75,7 @@ def _not_applicable(name: str, why: str) -> Probe:
 def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
     host, port = str(url.hostname), int(url.port or 443)
     looks: dict[str, tuple[Callable[[], Seen | str], bool]] = {
-        "DNS": (lambda: _resolves(site, host), True),
+        "DNS": (lambda: _resolves(site, host, verified=name == "WORKER_URL"), True),
         "certificate": (lambda: _certificate(site, host, port), True),
         "HSTS": (lambda: _hsts(host, port), False),
         "redirect": (lambda: _redirect(host), False),
@@ -91,11 +91,11 @@ def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
     return made
 
 
-def _resolves(site: Site, host: str) -> Seen | str:
+def _resolves(site: Site, host: str, *, verified: bool) -> Seen | str:
     if _made_by_release(site, host):  # asked now, resolvers would remember that it is not there
         told = "the release attaches it as a custom domain"
         early = f"{told}, and no version could be verified there before users meet it"
-        return Seen("fail", early, _EARLY) if _deployed(site) else told
+        return Seen("fail", early, _EARLY) if verified and _deployed(site) else told
     try:
         found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

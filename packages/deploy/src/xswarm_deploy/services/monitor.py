@@ -27,6 +27,7 @@ _OURS: Final = {
 }
 """What every report of our monitor's has; others answer at /api/metrics, too."""
 _LARGEST: Final = 2**63
+_DEEPEST: Final = 64  # levels; what is asked of a report lies within the first five
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 """Of a path in OpenAPI, beside ``parameters`` and the like; HEAD and OPTIONS are nobody's own."""
 
@@ -229,15 +230,18 @@ def _mapping(body: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _usable(value: Any) -> Any:
+def _usable(value: Any, depth: int = 0) -> Any:
     """Return JSON of whoever answers without what cannot be shown or compared.
 
-    Half a character is no text, and a number may be none, or have no end.
+    Half a character is no text, and a number may be none, or have no end; nor has what is
+    nested for ever.
     """
+    if depth > _DEEPEST:
+        return None
     if isinstance(value, dict):
-        return {storable(name): _usable(each) for name, each in value.items()}
+        return {storable(name): _usable(each, depth + 1) for name, each in value.items()}
     if isinstance(value, list):
-        return [_usable(each) for each in value]
+        return [_usable(each, depth + 1) for each in value]
     if isinstance(value, int | float):
         return value if -_LARGEST < value < _LARGEST else None
     return storable(value) if isinstance(value, str) else value
