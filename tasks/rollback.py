@@ -44,7 +44,7 @@ def rollback(
     agreed, reading = context.agreed(c, yes), going_back.reading_for(site, wish)
     with going_back.locking(site, wish, agreed=agreed) as taking:
         chosen = going_back.chosen(console, site, wish, reading, agreed=agreed)
-        message = going_back.message(site, chosen.target)
+        message = going_back.message(chosen.wanted.maker)
         with transaction(site, "rollback", message, going_back.PHASES, taking=taking) as release:
             going_back.run(release, chosen)
     report_success(release)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +19,7 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
-from xswarm_deploy.release.rollback import Planned, Reading, RollbackRequest
+from xswarm_deploy.release.rollback import Found, Planned, Reading, RollbackRequest
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.errors import NotFound
@@ -74,6 +74,11 @@ def target(**facts: object) -> Record:
     return Record("", "local", "", "", "2026-01-01T00:00:00", "", "", "", VERSION, facts=facts)
 
 
+def alone(record: Record) -> Found:
+    """Return a release that made its version itself."""
+    return Found(record, record)
+
+
 def reading(site: Site, split: dict[str, float] | None = None) -> Reading:
     """Return what every plan builds upon."""
     return Reading(
@@ -97,13 +102,16 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
     newer, older = records.read(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
-        assert rollback.find(site, RollbackRequest(name)) == older
+        assert rollback.find(site, RollbackRequest(name)).target == older
 
 
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
     put_live(site, step)
     put_live(site, step)
-    assert rollback.find(site, RollbackRequest(VERSION)) == records.read(site.database, "local")[0]
+    assert (
+        rollback.find(site, RollbackRequest(VERSION)).target
+        == records.read(site.database, "local")[0]
+    )
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
@@ -160,8 +168,8 @@ def test_a_version_that_no_release_recorded_has_a_short_id_too(site: Site) -> No
     one, other = "abcdef01" + VERSION[8:], "abcdef02" + VERSION[8:]
     site.cloudflare.__dict__["versions"] = lambda _worker: [version(one), version(other)]
     site.cloudflare.__dict__["version"] = lambda _worker, whole: version(whole)
-    assert rollback.find(site, RollbackRequest("abcdef02")).version == other
-    assert rollback.find(site, RollbackRequest(one)).version == one
+    assert rollback.find(site, RollbackRequest("abcdef02")).target.version == other
+    assert rollback.find(site, RollbackRequest(one)).target.version == one
     with pytest.raises(Refused, match="names several versions"):
         rollback.find(site, RollbackRequest("abcdef0"))
 
@@ -238,9 +246,29 @@ def test_going_back_is_called_by_what_made_the_version(site: Site, step: FakeSte
         running.perform(step)
         running.site.facts["version"] = VERSION
     again, made = records.read(site.database, "local")
-    site.state.history = lambda: [again, made]
-    assert rollback.message(site, again) == f"back to {made.release} (invoices)"
-    assert rollback.message(site, target()) == f"back to {made.release} (invoices)"
+    for name in (again.release, made.release, VERSION):
+        found = rollback.find(site, RollbackRequest(name))
+        assert rollback.message(found.maker) == f"back to {made.release} (invoices)"
+    assert rollback._found(again, [again, made]) == Found(again, made)
+
+
+def test_what_a_person_names_by_its_version_is_found_in_one_trip(
+    site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every rollback waits for it; and the list of all releases grows for ever."""
+    asked: list[str] = []
+
+    def read(*words: object, named: str = "") -> Sequence[Record]:
+        asked.append(named)
+        return real(site.database, "local", named=named)
+
+    put_live(site, step)
+    real = records.read
+    monkeypatch.setattr(records, "read", read)
+    site.state.history = lambda: pytest.fail("all releases are read")
+    found = rollback.find(site, RollbackRequest(VERSION[:8]))
+    assert rollback.message(found.maker).startswith("back to ")
+    assert asked == [VERSION[:8]]
 
 
 def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
@@ -251,15 +279,13 @@ def test_what_a_migration_took_away_since_is_a_risk(site: Site) -> None:
     for change in migrate.plan(site):
         migrate.apply(site, change)
     older = target(migrations=["users", "posts"], unversioned={}, pages="today")
-    assert rollback.risks(site, older, applied.today(site)) == [
+    assert rollback.risks(site, alone(older), applied.today(site)) == [
         "zebra renames users.id to number: its code may still use that"
     ]
     newer = target(migrations=["users", "posts", "zebra"], unversioned={}, pages="today")
-    assert rollback.risks(site, newer, applied.today(site)) == []
-    gone_to = newer._replace(kind="rollback", status=records.SUCCEEDED)
-    made = older._replace(kind="deploy", status=records.SUCCEEDED)
-    site.state.history = lambda: [gone_to, made]  # its code is as old, whatever schema it was on
-    assert rollback.risks(site, gone_to, applied.today(site)) != []
+    assert rollback.risks(site, alone(newer), applied.today(site)) == []
+    gone_to = newer._replace(kind="rollback")  # its code is as old, whatever schema it was on
+    assert rollback.risks(site, Found(gone_to, older), applied.today(site)) != []
 
 
 def test_of_many_releases_to_choose_from_the_ledger_is_read_once(
@@ -274,7 +300,7 @@ def test_of_many_releases_to_choose_from_the_ledger_is_read_once(
     real, now = migration_history.read, applied.today(site)
     monkeypatch.setattr(migration_history, "read", read)
     for _ in range(3):
-        rollback.risks(site, target(migrations=["users"], unversioned={}, pages="p"), now)
+        rollback.risks(site, alone(target(migrations=["users"], unversioned={}, pages="p")), now)
     assert len(reads) == 1
 
 
@@ -292,7 +318,7 @@ def test_code_does_not_go_where_its_migrations_were_taken_back(site: Site) -> No
         rollback.plan(site, newer, RollbackRequest(VERSION), reading(site))
     assert caught.value.why == "it ran on posts, which the database has no longer"
     assert caught.value.remedy == f"inv migrate, then: inv rollback --version {VERSION}"
-    assert rollback.risks(site, newer, Today(site, ["users"])) == [
+    assert rollback.risks(site, alone(newer), Today(site, ["users"])) == [
         "it ran on posts, which the database has no longer"
     ]
     for change in migrate.plan(site):
@@ -313,7 +339,9 @@ def test_a_migration_of_which_there_is_no_file_here_is_a_risk(site: Site) -> Non
     """Of another Worker on the same database, say: nobody here could apply it."""
     other = target(migrations=["users", "posts", "elsewhere"])
     assert rollback.plan(site, other, RollbackRequest(VERSION), reading(site)) == []
-    assert rollback.risks(site, other, applied.today(site))[0].startswith("it ran on elsewhere,")
+    assert rollback.risks(site, alone(other), applied.today(site))[0].startswith(
+        "it ran on elsewhere,"
+    )
 
 
 def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
@@ -332,10 +360,10 @@ def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: 
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
-    assert rollback.risks(site, target(unversioned={}), Today(site, [])) == [
+    assert rollback.risks(site, alone(target(unversioned={})), Today(site, [])) == [
         "the static site at that release is not recorded: today's stays"
     ]
-    assert rollback.risks(site, target(pages="", unversioned={}), Today(site, [])) == [
+    assert rollback.risks(site, alone(target(pages="", unversioned={})), Today(site, [])) == [
         "there was no static site then: today's stays"
     ]
 
@@ -391,7 +419,7 @@ def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     for unknown in (target(pages="p"), target(pages="p", crons=None)):
         assert (
             "cron triggers at that release are not recorded: today's stay"
-            in rollback.risks(site, unknown, Today(site, []))[0]
+            in rollback.risks(site, alone(unknown), Today(site, []))[0]
         )
 
 
@@ -415,9 +443,11 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
 def test_a_version_that_is_too_old_is_not_called_safe(site: Site) -> None:
     assert "its version is too old" in rollback.described(
-        site, target(pages="p"), [], Today(site, [])
+        site, alone(target(pages="p")), [], Today(site, [])
     )
-    assert "too old" not in rollback.described(site, target(pages="p"), [VERSION], Today(site, []))
+    assert "too old" not in rollback.described(
+        site, alone(target(pages="p")), [VERSION], Today(site, [])
+    )
 
 
 def test_a_version_whose_every_answer_named_it_is_not_asked_again(

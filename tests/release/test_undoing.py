@@ -15,6 +15,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records, recovery, rollback, steps, undo
 from xswarm_deploy.release.release import Release
+from xswarm_deploy.release.rollback import Found
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
 from xswarm_deploy.site import Site
@@ -316,8 +317,8 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
     told = recorded("target", migrations=["first"], pages="", crons=[], unversioned={})
     silent = recorded("target", pages="")
     cloudflare.crons = ["* * * * *"]
-    assert rollback.risks(site, told, Today(site, ["first"])) == []
-    assert rollback.risks(site, silent, Today(site, ["first"])) == [
+    assert rollback.risks(site, Found(told, told), Today(site, ["first"])) == []
+    assert rollback.risks(site, Found(silent, silent), Today(site, ["first"])) == [
         "the schema at that release is not recorded, and first is marked `-- compatible: no`",
         "the cron triggers at that release are not recorded: today's stay",
         "its settings and addresses are not recorded: today's stay",

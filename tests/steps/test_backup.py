@@ -20,6 +20,7 @@ from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import deployment
 from xswarm_deploy.release.release import Release
+from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup, restore
@@ -243,6 +244,18 @@ def test_the_environments_own_database_is_no_other(site: Site, tmp_path: Path, s
     to = "file:" + spelt.format(own=own, folder=own.parent, name=own.name, link=link)
     with pytest.raises(Refused, match="names the database of local itself"):
         restore.plan_of(site, "latest", to=to)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    ["https://shop.turso.io", "libsql://Shop.Turso.io/", "LIBSQL://shop.turso.io:443"],
+)
+def test_a_server_is_the_same_however_its_name_is_spelt(spelt: str) -> None:
+    token = Secret("a-token-of-the-database", "TOKEN")
+    with connect("libsql://shop.turso.io", token) as own, connect(spelt, token) as other:
+        assert restore._place(other) == restore._place(own)
+    with connect("libsql://shop.turso.io:8080", token) as another:
+        assert restore._place(another) != restore._place(own)
 
 
 def test_another_database_that_is_none_is_refused_before_anything_begins(

@@ -9,7 +9,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.release import records
 from xswarm_deploy.release import rollback as going_back_module
-from xswarm_deploy.release.rollback import Planned, RollbackRequest
+from xswarm_deploy.release.rollback import Found, Planned, RollbackRequest
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import rollback
 
@@ -21,9 +21,9 @@ RISKS = ["brings back the keys at that release"]
 def going_back(monkeypatch: pytest.MonkeyPatch) -> list[RollbackRequest]:
     wishes: list[RollbackRequest] = []
 
-    def find(_site: Site, wish: RollbackRequest) -> Record:
+    def find(_site: Site, wish: RollbackRequest) -> Found:
         wishes.append(wish)
-        return TARGET
+        return Found(TARGET, TARGET)
 
     monkeypatch.setattr(going_back_module, "find", find)
     monkeypatch.setattr(going_back_module, "planned", lambda *_: Planned(one_change(), [], RISKS))

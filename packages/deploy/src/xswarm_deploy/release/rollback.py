@@ -103,6 +103,19 @@ class Verified(NamedTuple):
         return known and self.good.result()
 
 
+class Found(NamedTuple):
+    """A release that a person asked for.
+
+    Args:
+        target: the release.
+        maker: the one that made its version, for whose schema its code was written; those that
+            went back to it may have left a newer schema, which proves nothing.
+    """
+
+    target: Record
+    maker: Record
+
+
 class Planned(NamedTuple):
     """What going back changes in both phases, and what a person should know before."""
 
@@ -115,14 +128,14 @@ class Chosen(NamedTuple):
     """What is to be live again.
 
     Args:
-        target: its release.
+        wanted: its release.
         wish: what a person asked for.
         plans: of what that changes.
         verified: whether it is good.
         told: whether a person was told what is unsafe, as they were asked.
     """
 
-    target: Record
+    wanted: Found
     wish: RollbackRequest
     plans: Unlocked[Planned]
     verified: Verified
@@ -139,42 +152,43 @@ def choose(site: Site) -> str:
     listed = traffic.deployable(site)
     return console.select(
         "Which release should be live again?",
-        {r.release: described(site, r, listed, now) for r in earlier},
+        {r.release: described(site, _found(r, rows), listed, now) for r in earlier},
         f"inv rollback --version {earlier[0].version}; all of them: inv deploy.list",
     )
 
 
-def described(site: Site, record: Record, listed: Sequence[str], now: Today) -> str:
+def described(site: Site, found: Found, listed: Sequence[str], now: Today) -> str:
     """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
         site: the environment.
-        record: the release.
+        found: the release.
         listed: the versions that Cloudflare would deploy.
         now: the applied migrations.
     """
+    record = found.target
     count = len(record.facts.get("migrations", ()))
-    found = risks(site, record, now)
+    unsafe = risks(site, found, now)
     if record.version not in listed:
-        found.append("its version is too old: Cloudflare deploys it no more")
-    safe = "⚠ " + "; ".join(found) if found else "safe"
+        unsafe.append("its version is too old: Cloudflare deploys it no more")
+    safe = "⚠ " + "; ".join(unsafe) if unsafe else "safe"
     return (
         f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
         f"  ({count} migration{'' if count == 1 else 's'}, {safe})"
     )
 
 
-def risks(site: Site, target: Record, now: Today) -> list[str]:
+def risks(site: Site, wanted: Found, now: Today) -> list[str]:
     """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
         site: the environment.
-        target: the release.
+        wanted: the release.
         now: the applied migrations.
     """
-    clashing = _clashing(target, now)
-    found = [f"{name} is marked `-- compatible: no`" for name in clashing]
-    written_for = _maker(site, target).facts.get("migrations", now.names)
+    target = wanted.target
+    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(target, now)]
+    written_for = wanted.maker.facts.get("migrations", now.names)
     if gone := now.removing(written_for):
         found.append(f"{'; '.join(gone)}: its code may still use that")
     if lacking := _lacking(site, target, now):
@@ -231,7 +245,7 @@ def _latest_of_each(listed: list[Record]) -> list[Record]:
     return list({record.version: record for record in reversed(listed)}.values())[::-1]
 
 
-def find(site: Environment, wish: RollbackRequest) -> Record:
+def find(site: Environment, wish: RollbackRequest) -> Found:
     """Return the release that is meant.
 
     Raises:
@@ -244,38 +258,42 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
             f"at least {_SHORTEST} characters are needed",
             "inv deploy.list",
         )
-    environment = site.settings.environment
-    meant = list(_good(records.read(site.database, environment, site.worker, named=name)))
+    meant = _recorded(site, name)
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
             f"{name} names several versions", ", ".join(sorted(versions)), "inv deploy.list"
         )
-    return meant[0] if meant else _unrecorded(site, name)
+    if not meant:
+        unknown = _unrecorded(site, name)
+        return Found(unknown, unknown)
+    named_by_itself = all(record.kind == "rollback" for record in meant)
+    return _found(meant[0], _recorded(site, meant[0].version) if named_by_itself else meant)
 
 
-def message(site: Site, target: Record) -> str:
+def _recorded(environment: Environment, name: str) -> list[Record]:
+    """Return the good releases whose id, or whose version's, begins so, newest first."""
+    where, worker = environment.settings.environment, environment.worker
+    return list(_good(records.read(environment.database, where, worker, named=name)))
+
+
+def _found(target: Record, listed: Sequence[Record]) -> Found:
+    """Return a release with the first in a list that made its version, newest first."""
+    made = (r for r in reversed(listed) if r.version == target.version and r.kind != "rollback")
+    return Found(target, next(made, target))
+
+
+def message(maker: Record) -> str:
     """Return the words for going back: the release that made the version, and what it was."""
-    first = _maker(site, target)
-    said = f" ({first.message})" if first.message else ""
-    return f"back to {first.release or first.version}{said}"
-
-
-def _maker(site: Site, target: Record) -> Record:
-    """Return the release that made a version, for whose schema its code was written.
-
-    Those that went back to it may have left a newer schema, which proves nothing.
-    """
-    made = [r for r in _good(site.history()) if r.version == target.version]
-    return next((r for r in reversed(made) if r.kind != "rollback"), target)
+    said = f" ({maker.message})" if maker.message else ""
+    return f"back to {maker.release or maker.version}{said}"
 
 
 def show(out: Console, site: Site, wish: RollbackRequest) -> None:
     """Print what going back would change, and what is unsafe about it; changes nothing."""
     wish = _named(site, wish)
     reading = Reading.begin(site)
-    target = find(site, wish)
-    found = planned(site, target, proven(out, site, wish), reading)
+    found = planned(site, find(site, wish), proven(out, site, wish), reading)
     preview.show(out, [*found.code, *found.hooks])
     for risk in found.risks:
         out.warn(risk)
@@ -324,12 +342,12 @@ def chosen(
     wish = _named(site, wish)
     reading = reading or Reading.begin(site)
     site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
-    target = find(site, wish)
+    wanted = find(site, wish)
     wish = proven(out, site, wish)
-    plans = plan_ahead(site, target, wish, reading)
-    confirm(out, site, target, wish, plans.planned, yes=agreed)
-    verified = verify_ahead(site, target, reading)
-    return Chosen(target, wish, plans, verified, told=not agreed)
+    plans = plan_ahead(site, wanted, wish, reading)
+    confirm(out, site, wanted.target, wish, plans.planned, yes=agreed)
+    verified = verify_ahead(site, wanted.target, reading)
+    return Chosen(wanted, wish, plans, verified, told=not agreed)
 
 
 def _hooks(site: Site) -> Sequence[Change]:
@@ -340,20 +358,20 @@ def _hooks(site: Site) -> Sequence[Change]:
     return webhooks.plan(site)
 
 
-def planned(site: Site, target: Record, wish: RollbackRequest, reading: Reading) -> Planned:
+def planned(site: Site, wanted: Found, wish: RollbackRequest, reading: Reading) -> Planned:
     """Plan both phases at the same time, and find out what is unsafe.
 
     Args:
         site: the environment.
-        target: what is to be live.
+        wanted: what is to be live.
         wish: what a person asked for.
         reading: what that builds upon.
 
     Raises:
         Refused: see :func:`plan`.
     """
-    unsafe = started(lambda: risks(site, target, reading.applied.result()))
-    code = plan(site, target, wish, reading)
+    unsafe = started(lambda: risks(site, wanted, reading.applied.result()))
+    code = plan(site, wanted.target, wish, reading)
     return Planned(code, list(reading.hooks.result()), unsafe.result())
 
 
@@ -415,10 +433,10 @@ def confirm(
 
 
 def plan_ahead(
-    site: Site, target: Record, wish: RollbackRequest, reading: Reading
+    site: Site, wanted: Found, wish: RollbackRequest, reading: Reading
 ) -> Unlocked[Planned]:
     """Begin to plan while a person is asked and the lock is taken; reads only."""
-    return Unlocked(started(lambda: planned(site, target, wish, reading)), reading.at)
+    return Unlocked(started(lambda: planned(site, wanted, wish, reading)), reading.at)
 
 
 def verify_ahead(site: Site, target: Record, reading: Reading) -> Verified:
@@ -452,12 +470,13 @@ def run(release: Release, chosen: Chosen) -> None:
         release: under way.
         chosen: what is to be live; see :func:`chosen`.
     """
-    site, target = release.site, chosen.target
+    site, target = release.site, chosen.wanted.target
     site.facts["version"] = target.version
     site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
         changes, hooks, unsafe = chosen.plans.holding(
-            release.undisturbed, lambda: planned(site, target, chosen.wish, Reading.begin(site))
+            release.undisturbed,
+            lambda: planned(site, chosen.wanted, chosen.wish, Reading.begin(site)),
         )
         if changes and traffic.first_meets_users(changes[0]):
             site.state.verified = chosen.verified.of
@@ -497,7 +516,7 @@ def _lacking(site: Site, target: Record, now: Today) -> list[str]:
     """
     if set(target.facts.get("migrations", ())) <= set(now.names):
         return []  # as mostly: no need to look at the others
-    live = [target, *(r for r in _good(site.history()) if r.version == target.version)]
+    live = [target, *_recorded(site, target.version)]
     ran_on = [r.facts["migrations"] for r in live if "migrations" in r.facts]
     return min(([name for name in names if name not in now.names] for names in ran_on), key=len)
 

@@ -199,7 +199,9 @@ def _place(database: Database) -> str:
     """Return where a database is, however its URL says so."""
     if isinstance(database, FileDatabase):
         return str(database.path.resolve())
-    return urlsplit(database.url).netloc or database.url
+    url = database.url.lower()
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 443}" if parts.hostname else url
 
 
 def _compared(
