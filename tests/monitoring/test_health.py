@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections import UserDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -136,7 +137,14 @@ def gives(value: object) -> Callable[[], Awaitable[object]]:
     return run
 
 
-@pytest.mark.parametrize("told", [True, [(1,)], [], (1, 2), "PONG", b"", 1, {}, object()])
+class Closed(UserDict[str, str]):
+    """A row of a session that is closed."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("closed")
+
+
+@pytest.mark.parametrize("told", [True, [(1,)], [], (1, 2), "PONG", b"", 1, {}, object(), Closed()])
 def test_whatever_a_probe_returns_is_an_answer(told: object) -> None:
     """A ping returns rows, True or PONG as often as nothing: it is up, and no report breaks."""
     (check,) = ask(Probe("database", gives(told)))

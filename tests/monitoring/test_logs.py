@@ -123,9 +123,9 @@ def closed() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize("stream", [Gone(), closed()])
+@pytest.mark.parametrize("stream", [Gone(), closed(), None])
 def test_a_log_that_nobody_reads_any_more_fails_no_request(
-    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
 ) -> None:
     monkeypatch.setattr(sys, "stdout", stream)
     Log("boss-ai").info("x")

@@ -34,7 +34,7 @@ def started(source: str, tmp_path: Path, cpu: float = math.inf) -> dict[str, int
 
 
 def test_one_that_computes_is_waited_for_longer(tmp_path: Path) -> None:
-    assert started(COMPUTE.format(1.2) + LISTEN + SLEEP, tmp_path) == {"http": 7}
+    assert started(COMPUTE.format(0.6) + LISTEN + SLEEP, tmp_path) == {"http": 7}
 
 
 def test_one_that_does_nothing_is_not(tmp_path: Path) -> None:

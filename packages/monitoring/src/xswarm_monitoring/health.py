@@ -270,7 +270,8 @@ def _understand(told: object) -> tuple[str, str, Mapping[str, Any]]:
     """Read what a probe gave: a mapping tells, False is a refusal, and all else an answer."""
     if told is False:
         return FAIL, "the probe gave False", {}
-    facts = plain(told) if isinstance(told, Mapping) else {}
+    given = plain(told) if isinstance(told, Mapping) else None
+    facts = given if isinstance(given, dict) else {}  # one whose items cannot be had tells nothing
     status, output = str(facts.pop("status", PASS)), str(facts.pop("output", ""))
     if status not in _STATUSES:
         return FAIL, f"the probe gave the unknown status {status!r}", facts

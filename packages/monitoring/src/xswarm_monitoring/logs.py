@@ -31,7 +31,8 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 def _write_line(line: str) -> None:
     """Write a line where it can be written: whoever is served has no part in a log that is gone."""
-    with suppress(OSError, ValueError):  # its reader has gone, or it is closed
+    # Its reader has gone, or it is closed, or there is none, as in a service of Windows.
+    with suppress(OSError, ValueError, AttributeError):
         try:
             sys.stdout.write(line + "\n")
         except UnicodeEncodeError:  # as JSON escapes it, which any encoding holds
