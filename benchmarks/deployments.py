@@ -29,7 +29,7 @@ from benchmarks import installed  # noqa: E402 - the path first
 installed.require()
 
 from tests.support.house import House, temporary_house  # noqa: E402 - the path first
-from xswarm_deploy.bundling import library  # noqa: E402
+from xswarm_deploy.bundling import library, programs  # noqa: E402
 
 LIST_RUNS, DEPLOY_RUNS, BACK_RUNS = 15, 5, 15
 # Python caches what it compiled, on everybody's machine; so it does here.
@@ -114,9 +114,8 @@ class Wrangler:
     def run(self, *words: str) -> None:
         """Run one command of wrangler's."""
         program = PROJECT / "node_modules/wrangler/bin/wrangler.js"
-        node = Path(sys.executable).with_name("node")
         done = subprocess.run(
-            [str(node), str(program), *words],
+            [str(programs.node()), str(program), *words],
             cwd=self.folder,
             text=True,
             env=self.environment,

@@ -131,6 +131,7 @@ def test_programs_of_npm_end_with_cmd(tmp_path: Path, monkeypatch: pytest.Monkey
     """What shutil.which finds by PATHEXT is what is started."""
     monkeypatch.setattr("shutil.which", lambda name, path=None: None if path else f"C:\\{name}.CMD")
     assert child.program("npm") == "C:\\npm.CMD"
+    monkeypatch.setattr(programs, "find_spec", lambda _name: None)
     assert programs.node() == Path("C:\\node.CMD")
 
 

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from xswarm_deploy import private
@@ -141,6 +142,7 @@ def test_without_wrangler_it_says_how_to_get_it(
 
 
 def test_without_node_it_says_so(scratch: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find_spec", lambda _name: None)
     monkeypatch.setattr(sys, "executable", str(scratch.root / "bin/python"))
     monkeypatch.setenv("PATH", str(scratch.root))
     with pytest.raises(Unavailable, match="no Node"):
@@ -192,6 +194,8 @@ def test_a_wrangler_that_does_not_end_is_ended(
     monkeypatch.setattr(bundle, "SECONDS", 0.3)
     with pytest.raises(Unavailable, match="did not end"):
         bundle.bundle(scratch)
+    running = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    assert not [line for line in running if str(scratch.root) in " ".join(line)]
 
 
 def test_nothing_temporary_is_left(scratch: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,9 @@ def test_a_build_runs_by_another_node_where_path_has_one(
     own = tmp_path / "node"
     own.symlink_to(programs.node())
     assert programs.other_node() is None
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert programs.other_node() is None, "a script that starts this one"
+    monkeypatch.setenv("PATH", str(tmp_path))
     own.unlink()
     own.write_text("#!/bin/sh\n")
     own.chmod(0o755)

