@@ -41,9 +41,11 @@ def install() -> str:
     """Install Pyodide where it is not yet, and return Node's program."""
     program = str(node())
     if not (HOST / "node_modules/pyodide").is_dir():
-        npm = shutil.which("npm", path=str(Path(program).parent)) or shutil.which("npm")
+        search = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"  # npm looks for Node
+        npm = shutil.which("npm", path=search)
         assert npm, "npm is needed to install Pyodide"
-        subprocess.run([npm, "ci", "--silent"], cwd=HOST, check=True, timeout=300)
+        given = {**os.environ, "PATH": search}
+        subprocess.run([npm, "ci", "--silent"], cwd=HOST, check=True, timeout=300, env=given)
     return program
 
 
