@@ -417,28 +417,28 @@ def told(c: Context) -> None:
 """
 
 
+def pressed_after(said: str, folder: Path, task: str) -> tuple[int, str]:
+    """Press Ctrl-C once a task has said its last; return its exit code, and what it said since."""
+    words = [sys.executable, *OURS, task]
+    with subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        assert any(said in line for line in running.stderr)
+        time.sleep(0.2)  # it waits for its threads then
+        running.send_signal(signal.SIGINT)
+        return running.wait(30), running.stderr.read()
+
+
 def test_ctrl_c_as_a_command_ends_changes_nothing_about_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(ENDED)
     (tmp_path / "invoke.yaml").touch()
-    words = [sys.executable, *OURS, "busy"]
-    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr
-        assert "not everything could be undone" in running.stderr.readline()
-        time.sleep(0.2)  # it waits for its threads then
-        running.send_signal(signal.SIGINT)
-        assert (running.wait(30), running.stderr.read()) == (4, "")
+    assert pressed_after("not everything could be undone", tmp_path, "busy") == (4, "")
 
 
 def test_ctrl_c_after_an_unforeseen_error_makes_no_success_of_it(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(ENDED)
     (tmp_path / "invoke.yaml").touch()
-    words = [sys.executable, *OURS, "unforeseen"]
-    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr
-        assert any("ZeroDivisionError" in line for line in running.stderr)
-        time.sleep(0.2)  # it waits for its threads then
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 1
+    code, _ = pressed_after("ZeroDivisionError", tmp_path, "unforeseen")
+    assert code == 1
 
 
 def test_a_task_that_ends_with_words_says_them(tmp_path: Path) -> None:

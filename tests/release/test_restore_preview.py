@@ -136,7 +136,7 @@ def test_what_would_be_lost_is_counted_before_anyone_is_asked(
 
     def no(*_: object, **__: object) -> None:
         said = capsys.readouterr().out
-        assert "⚠ 3 rows of now are not in the backup" in said
+        assert "⚠ 3 current rows are not in the backup" in said
         assert re.search(r"later +1 +1\n", said)
         assert re.search(r"t +2 +2\n", said)
         raise Refused("no")

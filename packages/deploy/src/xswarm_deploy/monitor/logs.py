@@ -291,7 +291,7 @@ def _version(given: str, known: Sequence[str]) -> str:
     found = [version for version in known if version.startswith(given.lower())]
     if len(found) == 1:
         return found[0]
-    why = f"{len(found)} versions begin so" if found else "the Worker has no such version"
+    why = f"{len(found)} versions start with it" if found else "the Worker has no such version"
     raise Refused(f"version {given} is not known", why, "inv worker.status")
 
 

@@ -185,7 +185,7 @@ def shown(site: Environment, release: str) -> dict[str, Any]:
     if len(found) != 1:
         raise Refused(
             f"there is no release {release}" if not found else f"{release} names several releases",
-            f"{len(found)} of {environment} begin so",
+            f"{len(found) or 'no'} release ids of {environment} start with it",
             "inv deploy.list",
         )
     record = found[0]

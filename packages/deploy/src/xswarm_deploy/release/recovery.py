@@ -91,7 +91,11 @@ def find(site: Environment, name: str = "") -> Record | None:
     listed = records.read(site.database, environment, site.worker, named=name)
     found = [r for r in listed if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
-        raise Refused(f"{name} names no release", f"{len(found)} begin so", "inv deploy.list")
+        raise Refused(
+            f"{name} names no release",
+            f"{len(found) or 'no'} release ids start with it",
+            "inv deploy.list",
+        )
     return found[0]
 
 

@@ -42,7 +42,7 @@ def _tell(console: Console, lost: Sequence[Loss]) -> None:
     if not lost:
         console.line("· no row is lost: the backup has all that is there now", "dim")
         return
-    console.warn(f"{sum(each.lost for each in lost)} rows of now are not in the backup:")
+    console.warn(f"{sum(each.lost for each in lost)} current rows are not in the backup:")
     console.table(
         ("table", "rows", "would be lost"), [(each.table, each.rows, each.lost) for each in lost]
     )
