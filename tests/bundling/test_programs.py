@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,7 +138,20 @@ def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
         str(folder / "node_modules/.bin"),
         str(tmp_path / "repository/node_modules/.bin"),
     ]
-    assert found[2:] == ["/somewhere", str(programs.node().parent)]
+    assert found[2:] == ["/somewhere", str(Path(sys.executable).parent)]
+
+
+@pytest.mark.parametrize("program", ["node", "npm", "npx"])
+def test_who_has_no_node_builds_by_the_tools_own(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`npm run build` on a machine that has only Python: each of the three really starts."""
+    monkeypatch.setenv("PATH", os.defpath)
+    path = programs.search_path(tmp_path)
+    found = shutil.which(program, path=path)
+    assert found
+    ended = subprocess.run([found, "--version"], env={"PATH": path}, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_build_runs_by_another_node_where_path_has_one(

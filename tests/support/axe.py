@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from functools import lru_cache
 from pathlib import Path
 
 from playwright.sync_api import Page
+
+from tests.support import npm
 
 FOLDER = Path(__file__).parents[1] / "monitoring/axe"
 _SCRIPT = FOLDER / "node_modules/axe-core/axe.min.js"
@@ -31,9 +30,5 @@ def findings(page: Page) -> list[str]:
 @lru_cache
 def _source() -> str:
     """Return axe-core's text; it is installed, as its lock file pins it, when first needed."""
-    if not _SCRIPT.is_file():
-        beside = Path(sys.executable).parent
-        npm = shutil.which("npm", path=str(beside)) or shutil.which("npm")
-        assert npm, "npm is needed to install axe-core"
-        subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, check=True, timeout=300)
+    npm.install(FOLDER)
     return _SCRIPT.read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
+from tests.support import npm
 from tests.worker.isolate import Answer, Bucket, fetch
 from xswarm_deploy.bundling.programs import node
 
@@ -39,14 +39,8 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 def install() -> str:
     """Install Pyodide where it is not yet, and return Node's program."""
-    program = str(node())
-    if not (HOST / "node_modules/pyodide").is_dir():
-        search = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"  # npm looks for Node
-        npm = shutil.which("npm", path=search)
-        assert npm, "npm is needed to install Pyodide"
-        given = {**os.environ, "PATH": search}
-        subprocess.run([npm, "ci", "--silent"], cwd=HOST, check=True, timeout=300, env=given)
-    return program
+    npm.install(HOST)
+    return str(node())
 
 
 def install_packages(folder: Path) -> None:

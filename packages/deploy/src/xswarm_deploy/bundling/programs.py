@@ -128,14 +128,16 @@ def search_path(folder: Path) -> str:
     """Return PATH as scripts of npm have it: the programs of packages, then all that a person has.
 
     This tool's Node comes last, for who has none: what a person's own npm compiled for another
-    version of Node could not be loaded.
+    version of Node could not be loaded. It is named by the scripts that start it: the npm that
+    lies in the package beside Node itself does not run from there.
 
     Args:
         folder: where the program runs; packages are found there and in each folder above.
     """
     binaries = [each / "node_modules/.bin" for each in (folder, *folder.parents)]
     found = [str(each) for each in binaries if each.is_dir()]
-    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath), str(node().parent)])
+    own = Path(child.program("node") or node()).parent
+    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath), str(own)])
 
 
 def version(program: Path) -> str:
