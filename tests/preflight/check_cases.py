@@ -200,16 +200,16 @@ def _variable_cases() -> list[Case]:
         ),
         Case(
             "Anthropic",
-            "its variable is not in order",
+            "its variable is missing or invalid",
             "skip",
-            "not looked at: ANTHROPIC_API_KEY is not in order",
+            "skipped: ANTHROPIC_API_KEY is missing or invalid",
             variables(ANTHROPIC_API_KEY=""),
         ),
         Case(
             "Slack",
             "its variable is empty, as it may be",
             "skip",
-            "not looked at: SLACK_WEBHOOK_URL is empty",
+            "skipped: SLACK_WEBHOOK_URL is empty",
             variables(SLACK_WEBHOOK_URL=""),
         ),
     ]
@@ -802,7 +802,7 @@ def _configuration_cases() -> list[Case]:
             "bindings",
             "what the twin has not",
             "fail",
-            "the local twin offers no CLIPS (media)",
+            "the local twin does not support CLIPS (media)",
             both(
                 configured(media={"binding": "CLIPS"}),
                 variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
@@ -943,7 +943,7 @@ def _configuration_cases() -> list[Case]:
             "bindings",
             "what the token may not look at",
             "warn",
-            "VECTORS (vectorize docs) was not looked at",
+            "VECTORS (vectorize docs) was not checked",
             both(
                 lambda place: _bound(
                     place, vectorize=[{"binding": "VECTORS", "index_name": "docs"}]
@@ -1959,7 +1959,7 @@ def _custody_cases() -> list[Case]:
         Case(ages, "no release yet", "pass", "none is known"),
         Case(ages, "sent a month ago", "pass", "none is known", _noted(30)),
         Case(ages, "one is old", "warn", "JWT_SECRET", _noted(200)),
-        Case(ages, "not looked at", "skip", "is 0", project(check={"secret_days": 0})),
+        Case(ages, "not checked", "skip", "is 0", project(check={"secret_days": 0})),
     ]
 
 

@@ -274,7 +274,7 @@ def test_a_cause_that_all_of_cloudflare_shares_is_one_failure(
     assert [f.name for f in report.failures] == ["API token"]
     (failure,) = report.failures
     assert remedy in failure.remedy
-    skipped = [f.name for f in report.findings if f.evidence == "not looked at: see API token"]
+    skipped = [f.name for f in report.findings if f.evidence == "skipped: see API token"]
     assert {"Workers permission", "proof of the version"} <= set(skipped)
     place.values["CLOUDFLARE_API_BASE_URL"] = "http://127.0.0.1:1/client/v4"
     (failure,) = check.run(place.site(), only=looked).failures

@@ -528,7 +528,7 @@ def test_nobody_is_spoken_to_with_a_placeholder(settings: Callable[..., Settings
         "TURSO_DATABASE_URL": lambda: Site(settings(TURSO_DATABASE_URL="")).database,
     }
     for ask in asks.values():
-        with pytest.raises(Refused, match=r"not in order|twin is not up"):
+        with pytest.raises(Refused, match=r"missing or invalid|twin is not up"):
             ask()
     with pytest.raises(Refused) as caught:
         found.require_filled("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")

@@ -252,7 +252,7 @@ def test_an_error_budget_that_cannot_be_read_is_said_and_ends_no_canary(
     behave(good)
     verdict = canary.watch(site, PAIR, 0.0)
     assert verdict.outcome == "pass"
-    assert "the error budget was not looked at" in str(verdict)
+    assert "the error budget was not checked" in str(verdict)
 
 
 @pytest.mark.parametrize(

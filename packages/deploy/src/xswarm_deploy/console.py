@@ -321,7 +321,7 @@ def select(question: str, choices: Mapping[str, str], command: str) -> str:
     """
     if not interactive():
         raise Refused(
-            f"not chosen: {question}",
+            f"nothing selected: {question}",
             "there is no terminal to choose on",
             command,
         )
@@ -332,7 +332,7 @@ def select(question: str, choices: Mapping[str, str], command: str) -> str:
     ]
     chosen = questionary.select(redact(question), choices=options).ask()
     if chosen is None:
-        raise Refused(f"not chosen: {question}", "nothing was changed")
+        raise Refused(f"nothing selected: {question}", "nothing was changed")
     return str(chosen)
 
 

@@ -102,7 +102,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
         quiet: print nothing, as for ``--json``.
 
     Raises:
-        Refused: the environment file is missing or not in order.
+        Refused: the environment file is missing or invalid.
     """
     running = current()
     if running:

@@ -33,7 +33,7 @@ def whose(site: Site) -> Seen | str:
     try:
         content, others = wrangler.read(site.settings), dict(_others(site))
     except DeployError:
-        return Seen("skip", "not looked at: the wrangler configuration cannot be read")
+        return Seen("skip", "skipped: the wrangler configuration cannot be read")
     if host == _own_host(site, host) and not subdomain.described(content, site.worker)["enabled"]:
         return Seen("fail", f"{host} is closed by this release: {_CLOSED}", _opened(content))
     if _has(content, site.worker, host):

@@ -70,7 +70,7 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
         foreign = [f"{one.name} ({one.kind})" for one in found if one.kind not in TWIN]
         if foreign:
             remedy = "deploy this Worker to staging; locally: npx wrangler dev"
-            return Seen("fail", f"the local twin offers no {', '.join(foreign)}", remedy)
+            return Seen("fail", f"the local twin does not support {', '.join(foreign)}", remedy)
     looked = _compared(site, [*found, *_references(content)])
     looked.unseen += [] if local else _without_destination(site, content)
     if looked.missing:
@@ -147,7 +147,7 @@ def _compared(site: Site, found: Iterable[Binding]) -> _Looked:
         except Forbidden as error:
             if one.kind in resources.KINDS or one.kind in _WORKERS:
                 raise  # the release itself needs the permission
-            told = f"{_labelled(one)} was not looked at: {error.call} is refused"
+            told = f"{_labelled(one)} was not checked: {error.call} is refused"
             looked.unseen.append((told, error.remedy))
     return looked
 
@@ -217,7 +217,7 @@ def _without_destination(site: Site, content: Mapping[str, Any]) -> Iterator[tup
     try:
         known = site.cloudflare.destinations() if named else set[str]()
     except Forbidden as error:
-        yield f"{', '.join(named)} (observability) was not looked at: {error}", error.remedy
+        yield f"{', '.join(named)} (observability) was not checked: {error}", error.remedy
         return
     for name, part in named.items():
         if name not in known:

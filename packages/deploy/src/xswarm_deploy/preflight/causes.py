@@ -18,7 +18,7 @@ _TWIN: Final = "inv sandbox.up"
 
 
 def merged(report: Report, settings: Settings) -> Report:
-    """Return a report in which the failures of one cause are one; the others were not looked at.
+    """Return a report in which the failures of one cause are one; the others were not checked.
 
     Args:
         report: of all looks.
@@ -52,5 +52,5 @@ def _is_of_account(remedy: str) -> bool:
 
 
 def _not_looked(one: Finding, told: Finding) -> Finding:
-    evidence = f"not looked at: see {told.name}"
+    evidence = f"skipped: see {told.name}"
     return one._replace(status="skip", critical=False, evidence=evidence, remedy="")

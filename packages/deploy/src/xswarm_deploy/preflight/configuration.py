@@ -67,7 +67,7 @@ def _if_accepted(site: Site) -> Callable[[], Seen | str]:
         try:
             return measured()
         except (DeployError, OSError):
-            return Seen("skip", "not looked at: see wrangler's verdict")
+            return Seen("skip", "skipped: see wrangler's verdict")
 
     return looked
 
@@ -86,7 +86,7 @@ def of_file(site: Site, look: Looked) -> Callable[[], Seen | str]:
         except Refused:
             if look is _readable:
                 raise
-            return Seen("skip", "not looked at: the wrangler configuration cannot be read")
+            return Seen("skip", "skipped: the wrangler configuration cannot be read")
         return look(site, content)
 
     return looked

@@ -51,7 +51,7 @@ def _ages(site: Site) -> Seen | str:
     """
     limit = site.settings.project.check.secret_days
     if not limit:
-        return Seen("skip", "not looked at: deploy.check.secret_days is 0")
+        return Seen("skip", "skipped: deploy.check.secret_days is 0")
     try:
         sent = _sent(site, datetime.now(UTC) - timedelta(days=limit))
     except DeployError:

@@ -79,7 +79,7 @@ def only_sound(settings: Settings, probes: Iterable[Probe]) -> list[Probe]:
     unsound = {v.name for v in VARIABLES if v.file_name(settings.environment) in wrong}
     unasked = {v.name for v in settings.variables} - {v.name for v in settings.asked}
     empty = {v.name for v in VARIABLES if _absent(settings, v)} - unasked - unsound
-    why = dict.fromkeys(unsound, "is not in order") | dict.fromkeys(empty, "is empty")
+    why = dict.fromkeys(unsound, "is missing or invalid") | dict.fromkeys(empty, "is empty")
     return [_left_out(one, why, settings) for one in probes]
 
 
@@ -88,7 +88,7 @@ def _left_out(one: Probe, why: Mapping[str, str], settings: Settings) -> Probe:
     if not missing:
         return one
     told = (f"{BY_NAME[name].file_name(settings.environment)} {why[name]}" for name in missing)
-    evidence = f"not looked at: {', '.join(told)}"
+    evidence = f"skipped: {', '.join(told)}"
     finding = Finding(one.name, one.group, "skip", evidence=evidence)
     return Probe(one.name, one.group, lambda: finding)
 

@@ -184,12 +184,12 @@ class Settings:
                 )
 
     def problems(self) -> tuple[Problem, ...]:
-        """Judge every variable; empty when all are in order."""
+        """Judge every variable; empty when none is missing or invalid."""
         found = (self._problem(variable) for variable in self.asked)
         return tuple(problem for problem in found if problem)
 
     def require_sound(self) -> None:
-        """Refuse to act on an environment whose critical variables are not in order.
+        """Refuse to act on an environment whose critical variables are missing or invalid.
 
         Raises:
             Refused: each critical problem is named, with what to do.
@@ -218,8 +218,10 @@ class Settings:
         told = {p.name: f" (of {PROCESS})" if p.name in self.given else "" for p in problems}
         given, written = " ".join(n for n, of in told.items() if of), not all(told.values())
         ways = [f"correct {self.source}"] * written + [f"unset {given}"] * bool(given)
+        number = len(problems)
+        named = "1 variable is" if number == 1 else f"{number} variables are"
         raise Refused(
-            f"{self.environment}: {len(problems)} variable(s) are not in order",
+            f"{self.environment}: {named} missing or invalid",
             "; ".join(f"{p.name}{told[p.name]}: {p.why}" for p in problems),
             f"{', and '.join(ways)}, then: inv {self.environment} check",
         )

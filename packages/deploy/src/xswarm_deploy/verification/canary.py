@@ -165,11 +165,11 @@ def _watched(
 
 
 def _budget(site: Site) -> tuple[Budget | None, tuple[str, ...]]:
-    """Return the error budget, and why it is not looked at: it ends no canary that it is away."""
+    """Return the error budget, and why it is not checked: it ends no canary that it is away."""
     try:
         return error_budget.of_availability(site, time.time()), ()
     except DatabaseError as error:
-        return None, (f"the error budget was not looked at: {error.what}",)
+        return None, (f"the error budget was not checked: {error.what}",)
 
 
 def _within(budget: Budget | None, found: Met | None, seconds: float, told: Verdict) -> Verdict:

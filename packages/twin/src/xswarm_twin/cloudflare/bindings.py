@@ -174,4 +174,4 @@ def _invalid(binding: Binding) -> Exception:
     kind = binding.get("type")
     if kind in _FIELDS:
         return refusals.script_invalid(f"binding {binding['name']} of type {kind} is invalid")
-    return refusals.script_invalid(f"the local twin offers no {kind}: {binding['name']}")
+    return refusals.script_invalid(f"the local twin does not support {kind}: {binding['name']}")

@@ -49,7 +49,7 @@ def refusal(unknown: list[Binding]) -> str:
     named = ", ".join(
         sorted((f"{one['name']} ({one['type']})" for one in unknown), key=lambda name: name)
     )
-    return f"the local twin offers no such binding: {named}"
+    return f"the local twin does not support {named}"
 
 
 def version_metadata(version: WorkerVersion) -> dict[str, str]:

@@ -124,7 +124,7 @@ class Response(FetchResponse):
     ) -> None:
         if web_socket is not None:
             raise NotImplementedError(
-                "the quick host of Python Workers offers no WebSockets; Pyodide does:"
+                "the quick host of Python Workers does not support WebSockets; Pyodide does:"
                 " XSWARM_TWIN_PYTHON=pyodide in the environment of the twin's start"
             )
         if isinstance(body, FetchResponse):
