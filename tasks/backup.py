@@ -15,6 +15,7 @@ from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.database.manifest import Content
+from xswarm_deploy.model.report import WRITTEN_SINCE
 from xswarm_deploy.release import restore_preview
 from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.transaction import transaction
@@ -91,6 +92,8 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
     with transaction(site, "restore") as running, running.console.step("restore") as line:
         running.make(changes)
         line.detail = f"{running.site.facts['rows']} rows"
+    if since := running.site.facts.get(WRITTEN_SINCE):
+        running.console.warn(since)
 
 
 @task(auto_shortflags=False, help={"yes": context.YES})

@@ -261,7 +261,7 @@ def test_what_d1_keeps_in_a_file_of_its_own_is_not_put_back(
             "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB);"
             "INSERT INTO _cf_METADATA VALUES (2, 5)"
         )
-    assert set(restore.whole(cloud, file, tmp_path).tables) == {"users"}
+    assert restore.whole(cloud, file, tmp_path) == restore.Replaced(1)
     assert cloud.query("SELECT id FROM users")[0][0] == 1
 
 

@@ -37,8 +37,17 @@ class _Other(Exception):
     """What came is not what D1 measures."""
 
 
-def take(database: D1Database, target: Path, progress: Progress) -> list[str]:
+def take(
+    database: D1Database, target: Path, progress: Progress, *, staged: bool = False
+) -> list[str]:
     """Copy a database into a file; return the SQL that SQLite here cannot run.
+
+    Args:
+        database: which.
+        target: the file, which is empty.
+        progress: told how many rows were copied.
+        staged: copy the tables in which rows wait for a restore, to which nobody else writes, and
+            no others.
 
     Raises:
         DatabaseError: it could not be read.
@@ -48,7 +57,7 @@ def take(database: D1Database, target: Path, progress: Progress) -> list[str]:
     for _ in range(_TRIES):
         target.write_bytes(b"")
         before = database.position()
-        found = survey.of(database)
+        found = survey.of(database, staged=staged)
         small = sum(each.rows * each.largest for each in found.present) * _GROWS <= _SMALL
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
             loading = Loading(copy, found, progress)
@@ -58,7 +67,7 @@ def take(database: D1Database, target: Path, progress: Progress) -> list[str]:
                     _at_once(database, found, loading, copy, plain=plain)
                 else:
                     _by_pages(database, found, loading, copy, plain=plain)
-                    if database.position() != before:
+                    if not staged and database.position() != before:
                         continue
             except _Other:
                 plain = False  # a text that is no UTF-8, or somebody wrote: read it again

@@ -41,6 +41,11 @@ class Content:
     user_version: int
     violations: int
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are in all."""
+        return sum(count for count, _ in self.tables.values())
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -110,7 +115,7 @@ class Manifest:
     @property
     def rows(self) -> int:
         """Return how many rows it holds in all."""
-        return sum(rows for rows, _ in self.content.tables.values())
+        return self.content.rows
 
     def as_json(self) -> str:
         """Return the text that stands beside the backup."""

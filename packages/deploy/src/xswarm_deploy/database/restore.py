@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -21,16 +21,29 @@ from xswarm_deploy.database import (
     staging,
     tables,
 )
-from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.file import FileDatabase, translated
 from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.rows import Value
 from xswarm_deploy.database.schema import quoted, vector_shadows
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import DeployError, Refused
 
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What a database holds after a restore.
+
+    Args:
+        rows: how many were restored.
+        since: what others wrote before all was read back, a line each table.
+    """
+
+    rows: int
+    since: tuple[str, ...] = ()
 
 
 def whole(
@@ -41,8 +54,12 @@ def whole(
     proven: Manifest | None = None,
     along: Sequence[str] = (),
     progress: Progress = no_progress,
-) -> Content:
+) -> Replaced:
     """Replace all a database holds by what a file holds, and read it back.
+
+    A server's users go on writing. Where it reads back as something else, its tables were filled
+    in one transaction that counted their rows, and what they were filled from still waits on the
+    stage, where nobody else writes: that is read and compared in their place.
 
     Args:
         database: either home.
@@ -55,21 +72,17 @@ def whole(
     Raises:
         DeployError: nothing was replaced; or it reads back as something else.
     """
-    if isinstance(database, FileDatabase):
-        journal_mode = proven.journal_mode if proven else "delete"
-        _into_file(database, source, journal_mode, along, progress)
-        if proven and _same_pages(source, database.path):
-            return _without(own.RELEASES, proven.content)
-    else:
-        beside = proven.beside if proven else ()
-        _into_server(database, source, [*beside, *along], progress)
     held = proven.content if proven else manifest.of_file(source)
     expected = _without(_left(database, own.RELEASES), held)
     if not database.limits.user_version:
         expected = replace(expected, user_version=0)
-    found = _read_back(database, work, sum(n for n, _ in expected.tables.values()), progress)
-    _require_equal(expected, found)
-    return found
+    if not isinstance(database, FileDatabase):
+        beside = proven.beside if proven else ()
+        return _into_server(database, source, work, expected, [*beside, *along], progress)
+    _into_file(database, source, proven.journal_mode if proven else "delete", along, progress)
+    if not (proven and _same_pages(source, database.path)):
+        _require_equal(expected, _read_back(database, work, expected.rows, progress))
+    return Replaced(expected.rows)
 
 
 def _into_file(
@@ -100,20 +113,55 @@ def _into_file(
 
 
 def _into_server(
-    database: Database, source: Path, beside: Sequence[str], progress: Progress
-) -> None:
+    database: Database,
+    source: Path,
+    work: Path,
+    expected: Content,
+    beside: Sequence[str],
+    progress: Progress,
+) -> Replaced:
     """Stage all rows; then, in one short transaction, let them take the place of what is there."""
     with closing(digest.open_readonly(source)) as connection:
         left = {_SEQUENCES, *_kept(connection, _left(database, own.RELEASES))}
         present = tables.read(connection)
         filled = [t for t in present if t.name not in left and t.kind != "virtual"]
         staging.require_rows_fit(connection, filled, database.limits)
-        total = sum(count_of(connection, table) for table in filled)
+        total = sum(staging.count_of(connection, table) for table in filled)
         with staging.stage(database, total, progress) as stage:
             for table in filled:
                 stage.fill(connection, table)
             swap = replacing(database, connection, beside, filling=stage.moving)
-            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
+            _swap(database, [Statement(sql) for sql in swap])
+            since = _written_since(database, work, expected, progress)
+            if since:
+                stage.require_sent(source, work, filled)
+    return Replaced(expected.rows, tuple(since))
+
+
+def _swap(database: Database, statements: Sequence[Statement]) -> None:
+    try:
+        database.transaction(statements, foreign_keys=False)
+    except DatabaseError as error:
+        if told := counting.told(error):
+            raise DeployError("The database was not replaced", told) from None
+        raise
+
+
+def _written_since(
+    database: Database, work: Path, expected: Content, progress: Progress
+) -> list[str]:
+    """Return which tables read back with other rows than were restored.
+
+    Raises:
+        DeployError: a table is missing, or what nobody's writing explains is another.
+    """
+    try:
+        found = _read_back(database, work, expected.rows, progress)
+    except Refused as error:  # D1 cannot be read whole while others write
+        return [f"{error.what}: {error.why}"]
+    if found.user_version != expected.user_version or expected.tables.keys() - found.tables.keys():
+        _require_equal(expected, found)
+    return manifest.differences(expected, found)
 
 
 def replacing(
@@ -155,12 +203,6 @@ def _left(database: Database, stays: own.Tables) -> own.Tables:
 
 def _kept(connection: sqlite3.Connection, stays: own.Tables) -> set[str]:
     return {table.name for table in tables.read(connection) if table.name in stays}
-
-
-def count_of(connection: sqlite3.Connection, table: tables.Table) -> int:
-    """Return how many rows a table has."""
-    (count,) = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()  # noqa: S608
-    return int(count)
 
 
 def guard(allowed: int, left_out: Sequence[str], than: str = "in the backup") -> str:

@@ -23,31 +23,36 @@ from xswarm_deploy.errors import Refused
 _TRIES = 3
 
 
-def take(database: Database, target: Path, progress: Progress) -> Sequence[str]:
+def take(
+    database: Database, target: Path, progress: Progress, *, staged: bool = False
+) -> Sequence[str]:
     """Copy a database into a new file; return the SQL that plain SQLite cannot run.
 
     Args:
         database: on a server.
         target: the file, which is empty.
         progress: told how many rows were copied.
+        staged: copy the tables in which rows wait for a restore, and no others.
 
     Raises:
         DatabaseError: it could not be read.
         Refused: it holds what SQLite here cannot hold; it is named.
     """
     if isinstance(database, TursoDatabase):
-        return _of_turso(database, target, progress)
+        return _of_turso(database, target, progress, staged)
     if isinstance(database, D1Database):
-        return d1_snapshot.take(database, target, progress)
+        return d1_snapshot.take(database, target, progress, staged=staged)
     raise TypeError(f"no snapshot of a {type(database).__name__}")
 
 
-def _of_turso(database: TursoDatabase, target: Path, progress: Progress) -> Sequence[str]:
+def _of_turso(
+    database: TursoDatabase, target: Path, progress: Progress, staged: bool
+) -> Sequence[str]:
     plain = True
     for _ in range(_TRIES):
         target.write_bytes(b"")
         try:
-            return _copy(database, target, progress, plain=plain)
+            return _copy(database, target, progress, plain=plain, staged=staged)
         except Changed:
             continue
         except DatabaseError as error:
@@ -60,9 +65,9 @@ def _of_turso(database: TursoDatabase, target: Path, progress: Progress) -> Sequ
 
 
 def _copy(
-    database: TursoDatabase, target: Path, progress: Progress, *, plain: bool
+    database: TursoDatabase, target: Path, progress: Progress, *, plain: bool, staged: bool
 ) -> Sequence[str]:
-    found = survey.of(database)
+    found = survey.of(database, staged=staged)
     statements = ["BEGIN", survey.SCHEMA, "PRAGMA user_version"]
     statements += [
         json_rows.reading(each.table, each.largest, plain=plain) for each in found.present

@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.console import Progress, no_progress
@@ -22,7 +23,7 @@ from xswarm_deploy.database.limits import Limits
 from xswarm_deploy.database.literals import is_utf8, literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.tables import Table
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import DeployError, Refused
 
 _LARGEST: Final = 2_000_000  # characters of one request, unless a single row is longer
 _HEAD: Final = 200  # bytes of a statement beside its rows
@@ -60,17 +61,17 @@ class Stage:
             rows += count
         self._send(table, waiting, rows)
 
-    def moving(self, _source: sqlite3.Connection, table: Table) -> Iterator[str]:
-        """Return the SQL that moves a table's rows to where they belong."""
+    def moving(self, source: sqlite3.Connection, table: Table) -> Iterator[str]:
+        """Return the SQL that writes a table's rows where they belong, and fails where one lacks.
+
+        Its stage stays: it tells what was sent, whatever others write into the table.
+        """
         yield self.moved(table)
-        yield self.dropped(table)
+        yield self.held(table, count_of(source, table))
 
     def moved(self, table: Table) -> str:
         """Return the SQL that writes a table's rows where they belong."""
-        return (
-            f"INSERT INTO {quoted(table.name)} ({table.list})"  # noqa: S608
-            f" SELECT {_columns(table)} FROM {self._names[table.name]} ORDER BY rowid"
-        )
+        return f"INSERT INTO {quoted(table.name)} ({table.list}) {self._reading(table)}"
 
     def compared(self, table: Table) -> str:
         """Return the SQL that fails where a table holds a value otherwise than it was sent."""
@@ -85,6 +86,39 @@ class Stage:
         ]
         told = "'its columns are of another kind: it would hold values otherwise'"
         return counting.failing(f"EXISTS ({sides[0]} EXCEPT {sides[1]})", told)
+
+    def held(self, table: Table, count: int) -> str:
+        """Return the SQL that fails where a constraint of today has left rows out."""
+        now = f"(SELECT count(*) FROM {quoted(table.name)})"  # noqa: S608
+        who = literal(f"{table.name} would hold ")
+        told = f"{who} || {now} || ' of the {count} rows in the backup'"
+        return counting.failing(f"{now} <> {count}", told)
+
+    def require_sent(self, source: Path, work: Path, tables: Sequence[Table]) -> None:
+        """Compare what waits on the stage with what was to be sent, value by value.
+
+        Args:
+            source: the file that the rows came from.
+            work: a folder for what is read.
+            tables: those that were filled.
+
+        Raises:
+            DeployError: a table arrived as something else.
+        """
+        from xswarm_deploy.database import server_snapshot
+
+        copy = work / "staged.db"
+        copy.unlink(missing_ok=True)
+        copy.touch(0o600)
+        server_snapshot.take(self._database, copy, self._progress, staged=True)
+        wanted = digest.of_file(source, {each.name: each.in_order for each in tables}, _silent)
+        found = digest.of_file(copy, {each.name: self._reading(each) for each in tables}, _silent)
+        others = [name for name, rows in wanted.items() if found[name] != rows]
+        if others:
+            raise DeployError("The rows arrived as something else", ", ".join(others))
+
+    def _reading(self, table: Table) -> str:
+        return f"SELECT {_columns(table)} FROM {self._names[table.name]} ORDER BY rowid"  # noqa: S608
 
     def dropped(self, table: Table) -> str:
         """Return the SQL that ends the stage of a table."""
@@ -132,7 +166,7 @@ class Stage:
 
 @contextmanager
 def stage(database: Database, total: int, progress: Progress = no_progress) -> Iterator[Stage]:
-    """Return a stage; whatever fails, nothing of it is left.
+    """Return a stage, of which nothing is left at the end, whatever fails.
 
     Args:
         database: either home.
@@ -142,10 +176,9 @@ def stage(database: Database, total: int, progress: Progress = no_progress) -> I
     sweep(database)
     try:
         yield Stage(database, total, progress)
-    except BaseException:
-        with suppress(DatabaseError):  # the one that is raised says more; the next one sweeps
+    finally:
+        with suppress(DatabaseError):  # what was done, or failed, says more; the next one sweeps
             sweep(database)
-        raise
 
 
 def sweep(database: Database) -> None:
@@ -158,6 +191,16 @@ def sweep(database: Database) -> None:
     drops = [Statement(f"DROP TABLE IF EXISTS {quoted(row.text(0))}") for row in found]
     if drops:
         database.transaction(drops)
+
+
+def count_of(connection: sqlite3.Connection, table: Table) -> int:
+    """Return how many rows a table has."""
+    (count,) = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+    return int(count)
+
+
+def _silent(_done: int) -> None:
+    """Show no progress: it is what was read before, once more."""
 
 
 def _size(value: Value) -> int:

@@ -52,8 +52,13 @@ class Survey:
         return sum(each.rows for each in self.present)
 
 
-def of(database: Database) -> Survey:
-    """Read the schema, and of every table how many rows it has and how large they get."""
+def of(database: Database, *, staged: bool = False) -> Survey:
+    """Read the schema, and of every table how many rows it has and how large they get.
+
+    Args:
+        database: on a server.
+        staged: look at the tables in which rows wait for a restore, and at no others.
+    """
     schema, found, columns = database.snapshot(
         [Statement(SCHEMA), tables.SELECT, tables.SELECT_COLUMNS]
     )
@@ -64,7 +69,8 @@ def of(database: Database) -> Survey:
         table
         for table in every
         if table.name not in of_vectors
-        and not table.name.startswith((own.STAGED, *database.limits.reserved))
+        and table.name.startswith(own.STAGED) is staged
+        and not table.name.startswith(database.limits.reserved)
     ]
     filled = [table for table in held if table.kind != "virtual"]
     sizes = database.snapshot([Statement(json_rows.measuring(table)) for table in filled])

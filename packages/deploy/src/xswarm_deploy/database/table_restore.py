@@ -20,9 +20,9 @@ from xswarm_deploy.database import (
 )
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.effects import SchemaCopy
-from xswarm_deploy.database.restore import count_of, guard, violations
+from xswarm_deploy.database.restore import guard, violations
 from xswarm_deploy.database.schema import Objects, quoted
-from xswarm_deploy.database.staging import Stage
+from xswarm_deploy.database.staging import Stage, count_of
 from xswarm_deploy.database.statements import folded
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.errors import Refused
@@ -137,7 +137,7 @@ def _replacing(database: Database, table: Table, stage: Stage, count: int) -> It
         yield f"DROP TRIGGER {quoted(row.text('name'))}"
     yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
     yield stage.moved(table)
-    yield _held(table, count)
+    yield stage.held(table, count)
     if schema.tokens(made.get(("table", table.name), "")) != schema.tokens(table.sql):
         yield stage.compared(table)
     yield stage.dropped(table)
@@ -146,13 +146,6 @@ def _replacing(database: Database, table: Table, stage: Stage, count: int) -> It
     for index in _indexes_over(made, table.name):
         yield f"INSERT INTO {quoted(index)} ({quoted(index)}) VALUES ('rebuild')"  # noqa: S608
     yield guard(allowed, left_out, "now")
-
-
-def _held(table: Table, count: int) -> str:
-    """Return the SQL that fails where a constraint of today has left rows out."""
-    now = f"(SELECT count(*) FROM {quoted(table.name)})"  # noqa: S608
-    told = f"'it would hold ' || {now} || ' of the {count} rows in the backup'"
-    return counting.failing(f"{now} <> {count}", told)
 
 
 def _indexes_over(made: Objects, table: str) -> list[str]:

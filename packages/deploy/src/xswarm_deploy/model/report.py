@@ -48,6 +48,10 @@ UNTOLD: Final = "untold"
 """The fact of a release that says what its last verification could not tell."""
 LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
 
+WRITTEN_SINCE: Final = "written_since"
+"""The fact by which a restore says what others wrote before all of it was read back; empty:
+nothing."""
+
 
 class Limited(Exception):
     """A probe could not look: the Worker sends its callers away for asking too often (429).

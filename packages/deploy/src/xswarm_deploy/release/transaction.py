@@ -13,7 +13,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.report import UNTOLD, Finding
+from xswarm_deploy.model.report import UNTOLD, WRITTEN_SINCE, Finding
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.current import current, under_way
@@ -240,6 +240,8 @@ def report_success(running: Release) -> None:
     if untold:
         console.warn(f"it was good before its traffic, and was not seen with it: {untold}")
         console.warn("look again: inv verify")
+    if since := site.facts.get(WRITTEN_SINCE):
+        console.warn(since)
     console.line(f"release {record.release}  version {version}", "bold")
     console.line(f"  worker {site.settings.text('WORKER_URL')}")
     if site.settings.text("BASE_URL"):

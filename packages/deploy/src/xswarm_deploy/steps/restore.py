@@ -25,6 +25,7 @@ from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.report import WRITTEN_SINCE
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.steps import applied, backup
 
@@ -126,12 +127,13 @@ def apply(site: Site, change: Change) -> Facts:
     outcome = {"restored": name, "before": site.facts.get("backup")}
     if to:
         with _target(site, to) as other:
-            return {**outcome, "rows": _put_back(site, other, name, table)}
+            return {**outcome, **_put_back(site, other, name, table)}
     release = str(site.facts["release"])
     if restore_marker.is_made(site.database, release):  # only its reply was lost
+        staging.sweep(site.database)
         return outcome
-    rows = _put_back(site, site.database, name, table, restore_marker.making(release))
-    return {**outcome, "rows": rows}
+    making = restore_marker.making(release)
+    return {**outcome, **_put_back(site, site.database, name, table, making)}
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> str:
@@ -144,8 +146,8 @@ def undo(site: Site, change: Change, outcome: Facts) -> str:
     if not fresh:
         raise DeployError("The database is as the restore left it", "no backup was made before it")
     table = RESTORE.undo_of(change).table
-    _put_back(site, site.database, str(fresh), table, restore_marker.undoing(release))
-    return ""
+    undoing = restore_marker.undoing(release)
+    return str(_put_back(site, site.database, str(fresh), table, undoing).get(WRITTEN_SINCE, ""))
 
 
 def require_undisturbed(_site: Site, _change: Change) -> None:
@@ -236,16 +238,18 @@ def _changed(now: Path, then: Path) -> list[str]:
 
 def _put_back(
     site: Site, database: Database, name: str, table: str, along: Sequence[str] = ()
-) -> int:
+) -> Facts:
     found = backup.chosen(site, name)
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         if table:
-            return table_restore.one_table(database, source, table, along, site.progress)
-        held = restore.whole(
+            rows = table_restore.one_table(database, source, table, along, site.progress)
+            return {"rows": rows, WRITTEN_SINCE: ""}
+        made = restore.whole(
             database, source, work, proven=found.manifest, along=along, progress=site.progress
         )
-    return sum(rows for rows, _ in held.tables.values())
+    since = f"others have written since: {'; '.join(made.since)}" if made.since else ""
+    return {"rows": made.rows, WRITTEN_SINCE: since}
 
 
 def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
@@ -255,9 +259,8 @@ def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
         of = found.manifest.environment
         other = [f"{name} is a backup of {of}, not of {environment}"] if of != environment else []
         return [*other, *backup.doubts(site, found)]
-    rows = sum(count for count, _ in content.tables.values())
     said = [
-        f"{name} has no manifest: SQLite finds it sound ({rows} rows in"
+        f"{name} has no manifest: SQLite finds it sound ({content.rows} rows in"
         f" {len(content.tables)} tables), but nothing tells whether it is whole, or whose it is"
     ]
     if content.violations:
