@@ -6,7 +6,7 @@ python benchmarks/canaries.py --write    # and writes them to deployment/docs/CA
 Each run is a whole canary as xswarm_deploy.verification.canary makes it with production's steps: 10
 % and 50 % of the traffic for 300 seconds each, two routes of which the second one changed, own
 questions, and 20 requests of users a second. A release passes where both steps pass. Latencies
-are lognormal.
+are lognormal, their median 100 ms.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BEGIN, END = "<!-- tables: python benchmarks/canaries.py --write -->", "<!-- end
 SHARES: Final = (0.1, 0.5)
 SOAK: Final = 300.0
 USERS_A_SECOND: Final = 20
-MEDIAN: Final = -4.6  # the logarithm of the old version's median in seconds: 10 ms
+MEDIAN: Final = -2.3  # the logarithm of the old version's median in seconds: 100 ms
 ERRORS = (
     (0.0, 0.0),
     (0.01, 0.01),

@@ -78,6 +78,16 @@ def test_times_of_too_few_good_answers_do_not_pass() -> None:
     assert judge({ROUTE: (seen, seen)}).outcome == "inconclusive"
 
 
+@pytest.mark.parametrize(("more", "outcome"), [(0.0, "pass"), (0.003, "pass"), (0.0075, "fail")])
+def test_milliseconds_that_no_user_notices_stop_nobody(more: float, outcome: Outcome) -> None:
+    """Of 5 ms: 3 ms more are three fifths, and nobody notices them."""
+    chance = random.Random(1)
+    old, new = sample(chance, 3600), sample(chance, 3600)
+    assert new.seconds
+    slowed = Figures(3600, 0, [[each + more for each in new.seconds[0]]])
+    assert judge({ROUTE: (old, slowed)}).outcome == outcome
+
+
 def test_one_slow_answer_decides_nothing() -> None:
     chance = random.Random(1)
     old, new = sample(chance, 400), sample(chance, 400)

@@ -9,8 +9,9 @@ Speed: the old version's times are multiplied by a factor, and both samples are 
 stratum: only what was asked at about the same time is compared (van Elteren 1960), so that a
 machine that is busy now and idle then hides nothing. A new version *fails* when it is slower
 than the old one made slower by ``Limits.tolerated``, and *passes* when it is faster than the
-old one made slower by ``Limits.harmful``. Ranks, not means: one answer that took seconds
-decides nothing.
+old one made slower by ``Limits.harmful``; by either it is made slower by ``Limits.unnoticed`` at
+least: with enough answers a rank test finds any difference, also of an isolate that is less warm.
+Ranks, not means: one answer that took seconds decides nothing.
 
 What neither fails nor passes is *inconclusive*; who judges asks more, up to an end that was
 set before. Looking again would let chance speak more often, so each look may spend only its
@@ -46,6 +47,7 @@ class Limits:
         errors: by how much the error rate may be greater, at most (0.03: three of a hundred).
         tolerated: a factor of the old times; nobody is stopped for less.
         harmful: a factor of the old times; nobody passes with more.
+        unnoticed: seconds that no user notices, whatever the factors say.
         fewest: answers of each version, below which nothing is decided.
     """
 
@@ -53,6 +55,7 @@ class Limits:
     errors: float = 0.03
     tolerated: float = 1.10
     harmful: float = 1.25
+    unnoticed: float = 0.005
     fewest: int = 50
 
 
@@ -177,14 +180,15 @@ def _speed(old: Strata, new: Strata, limits: Limits, risk: _Risk) -> tuple[Outco
         return "inconclusive", "its speed was not measured often enough"
     before, now = (middle(times) * 1000 for times in flat)
     told = f"median {now:.1f} ms, before {before:.1f} ms"
-    if slower(_times(old, limits.tolerated), new) < risk.stopping:
+    if slower(_slowed(old, limits.tolerated, limits), new) < risk.stopping:
         return "fail", f"{told}: slower"
-    passes = slower(new, _times(old, limits.harmful)) < risk.passing
+    passes = slower(new, _slowed(old, limits.harmful, limits)) < risk.passing
     return ("pass" if passes else "inconclusive"), told
 
 
-def _times(strata: Strata, factor: float) -> Strata:
-    return [[second * factor for second in stratum] for stratum in strata]
+def _slowed(strata: Strata, factor: float, limits: Limits) -> Strata:
+    least = limits.unnoticed
+    return [[max(each * factor, each + least) for each in stratum] for stratum in strata]
 
 
 def more_errors(old: Figures, new: Figures) -> float:
