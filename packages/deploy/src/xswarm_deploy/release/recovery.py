@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import CheckFailed, Refused
-from xswarm_deploy.model.record import Record
+from xswarm_deploy.errors import VERSION, CheckFailed, Refused
+from xswarm_deploy.model.record import TOOL, Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import audit, lock, records, steps, undo
@@ -312,9 +312,15 @@ def require_same_inputs(release: Release) -> None:
     if wrong:
         raise Refused(
             f"this checkout cannot finish release {release.record.release}",
-            f"not as when it began: {', '.join(wrong)}; nothing was changed",
+            f"not as when it began: {', '.join(wrong)}{_of_another(release)}; nothing was changed",
             f"{_way_to_its_files(release)}, then: inv deploy.resume; or undo it: inv deploy.abort",
         )
+
+
+def _of_another(release: Release) -> str:
+    """Return that another version of this tool began a release, and may have noted otherwise."""
+    began = release.record.facts.get(TOOL, "an earlier one")
+    return "" if began == VERSION else f" (by version {VERSION} of this tool; {began} began it)"
 
 
 def _way_to_its_files(release: Release) -> str:
