@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from xswarm_deploy.release.current import current
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import migrate
+from xswarm_twin import code, folder, state_directory
 
 GRAPH = ["check", "backup", "migrate", "secrets", "worker", "pages", "webhooks", "verify"]
 
@@ -165,3 +167,38 @@ def test_check_backup_and_migrate_on_a_line_run_once_each(
     config = make_context().config
     Executor(tasks.ns, config).execute(("check", {"only": ""}), "backup", "migrate")
     assert performed == ["check", "backup", "migrate"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "running", "told"),
+    [
+        ("local", {"pid": 1, "code": "of before"}, True),
+        ("local", {"pid": 1}, True),  # version 1.0.0 did not note it
+        ("local", {"pid": 1, "code": code.stamp()}, False),
+        ("local", {"pid": 0, "code": "of before"}, False),
+        ("production", {"pid": 1, "code": "of before"}, False),
+    ],
+)
+def test_a_failure_beside_a_twin_of_another_version_says_so(
+    shop: Shop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: str,
+    running: dict[str, object],
+    told: bool,
+) -> None:
+    """What an older one lacks looks like a provider's refusal."""
+
+    def prove() -> None:
+        raise Refused("Twilio has no such resource")
+
+    shop.prove = prove  # type: ignore[method-assign]
+    monkeypatch.setattr(context, "ROOT", tmp_path)
+    monkeypatch.setattr(context, "environment", lambda _c: environment)
+    made = folder.of(tmp_path)
+    state_directory.make(made)
+    made.state.write_text(json.dumps(running))
+    with pytest.raises(DeployError):
+        shop.run("one")
+    assert ("sandbox.up starts it anew" in capsys.readouterr().err) is told

@@ -86,7 +86,7 @@ def test_one_of_a_later_version_is_read_where_its_format_is_ours(
     beside.write_text(json.dumps(held | {"format": 2, "content": []}))
     with pytest.raises(Refused, match="is of format 2") as caught:
         _ = backup.of_path(found.path).manifest
-    assert "with that version" in caught.value.remedy
+    assert "pip install -U xswarm-deploy" in caught.value.remedy
 
 
 def test_openssl_makes_the_same_signature(local: Database, tmp_path: Path) -> None:

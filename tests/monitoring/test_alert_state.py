@@ -242,14 +242,47 @@ def test_an_alert_that_is_on_again_is_as_grave_as_it_is_told_anew() -> None:
     ]
 
 
-def test_an_earlier_version_reads_the_book_and_a_later_one_s_is_read() -> None:
-    """A rollback brings the earlier one back; what it cannot read would be an outage to it."""
-    kept = AlertState()
-    for minute in range(3):
-        kept.advance([burns(Severity.CRITICAL)], 60.0 * minute)
+def grown() -> AlertState:
+    """Return a book that holds all that came to be kept after version 1.0.0."""
+    kept = AlertState(Policy(hold=120))
+    for minute, on in enumerate([True, False, True, True, True]):
+        kept.advance([burns(Severity.CRITICAL)] if on else [], 60.0 * minute)
+    kept.happened(alert.payment_failed("c", 1, "eur", "x"), 300.0)
+    return kept
+
+
+def test_version_1_0_0_reads_the_book() -> None:
+    """A rollback brings it back, and it takes lists of these lengths alone."""
+    kept = grown()
     body = json.loads(kept.dump())
-    assert [len(entry) for entry in body["entries"]] == [9]  # as many as the last one takes
-    body["entries"][0].append("what a later version keeps")
-    del body["entries"][0][0]["told_as"]
-    (entry,) = alert_state.load(json.dumps(body)).entries.values()
-    assert entry.told_as is Severity.CRITICAL
+    assert [len(entry) for entry in body["entries"]] == [8]
+    assert [len(event) for event in body["events"]] == [3]
+    again = alert_state.load(kept.dump())
+    assert (again.entries, again.events) == (kept.entries, kept.events)
+    assert next(iter(again.entries.values())).recent == [True, False, True, True, True]
+    assert next(iter(again.events.values())).collected
+
+
+def test_the_books_of_other_versions_are_read() -> None:
+    body = json.loads(grown().dump())
+    (entry,), (event,) = body["entries"], body["events"]
+    earliest = {**body, "entries": [without(entry)], "events": [without(event)]}
+    read = alert_state.load(json.dumps(earliest))
+    assert [each.told_as for each in read.entries.values()] == [Severity.CRITICAL]
+    assert [each.collected for each in read.events.values()] == [False]
+    # Between 1.0.0 and this one, they stood at the lists' ends.
+    middle = {"entries": [[*without(entry), [True]]], "events": [[*without(event), True]]}
+    read = alert_state.load(json.dumps(body | middle))
+    assert [each.recent for each in read.entries.values()] == [[True]]
+    assert [each.collected for each in read.events.values()] == [True]
+    later = {"entries": [[*entry, "?", {}]], "events": [[*event, "?"]], "another": 1}
+    read = alert_state.load(json.dumps(body | later))
+    assert (read.entries, read.events) == (grown().entries, grown().events)
+
+
+def without(kept: list[object]) -> list[object]:
+    """Return an entry or event as version 1.0.0 wrote it."""
+    said, *rest = kept
+    assert isinstance(said, dict)
+    later = ("told_as", "recent", "collected", "several", "amounts", "links")
+    return [{name: each for name, each in said.items() if name not in later}, *rest]

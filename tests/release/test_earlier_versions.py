@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_one_error_that_says_the_way_on(broken: dict[str, o
     assert steps.change_of(good)
     with pytest.raises(UnknownPayload, match="cannot be read") as caught:
         steps.change_of({**good, **broken})
-    assert "inv deploy.show" in caught.value.remedy
+    assert "pip install -U xswarm-deploy" in caught.value.remedy
 
 
 def test_its_releases_are_listed_and_shown(site: Site) -> None:

@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.adoption.repositories import file
 from xswarm_deploy.release import inputs
-from xswarm_deploy.settings.project import Names
+from xswarm_deploy.settings.project import CanaryStep, Names, Worker
 from xswarm_deploy.settings.settings import Settings
 
 
@@ -43,6 +44,24 @@ def test_a_release_in_a_hurry_is_resumed_without_its_flag(
     fast = replace(made, project=made.project._replace(fast=True))
     other = replace(made, project=made.project._replace(uses=Names("r2")))
     assert inputs._settings(fast) == inputs._settings(made) != inputs._settings(other)
+
+
+def test_a_setting_that_a_later_version_adds_changes_no_digest_before_somebody_sets_it(
+    settings: Callable[..., Settings],
+) -> None:
+    class Later(NamedTuple):
+        """A part of invoke.yaml as a later version has it."""
+
+        name: str = "boss-ai"
+        canary: tuple[CanaryStep, ...] = ()
+        added: str = ""
+
+    steps = (CanaryStep(10.0, 60.0),)
+    was = inputs._set(Worker(name="shop", canary=steps))
+    assert inputs._set(Later(name="shop", canary=steps)) == was
+    assert inputs._set(Later(name="shop", canary=steps, added="x")) != was
+    assert inputs._set(Worker(name="shop", canary=(CanaryStep(10.0),))) != was
+    assert inputs._set(Worker()) == {}
 
 
 def test_what_a_worker_is_made_from_in_a_monorepo_counts(

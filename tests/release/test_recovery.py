@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -106,7 +107,7 @@ def test_abort_leaves_it_wholly_old(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in records.UNENDED:
+    if status in ("", *records.ENDED):
         assert step.world == (NEW if status else OLD)
         return
     if forget:
@@ -135,7 +136,7 @@ def test_resume_leaves_it_wholly_new(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in records.UNENDED:
+    if status in ("", *records.ENDED):
         assert step.world == (NEW if status else OLD)
         return
     if forget:
@@ -168,6 +169,32 @@ def test_another_checkout_changes_nothing_and_whose_it_is_may_finish_it(
     assert records.read(site.database, "local")[0].status == records.RUNNING
     takeover.resume(site)
     assert records.read(site.database, "local")[0].status == records.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ("1.2.0", "settings (by version 1.0.0 of this tool; 1.2.0 began it); nothing"),
+        ("", "settings (by version 1.0.0 of this tool; an earlier one began it); nothing"),
+    ],
+)
+def test_who_has_updated_the_tool_meanwhile_is_told_so(
+    begin: Begin,
+    step: FakeStep,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    noted: str,
+    told: str,
+) -> None:
+    """The files may be the very same, and be noted otherwise."""
+    dead = begin()
+    dead.make(step.plans[:2], "fake")
+    kill(dead, site)
+    changed = f"json_set(facts, '$.tool', '{noted}')" if noted else "json_remove(facts, '$.tool')"
+    site.database.execute(f"UPDATE _releases SET facts = {changed}")
+    monkeypatch.setattr(inputs, "digests", lambda _: dict.fromkeys(inputs._TAKEN, "other"))
+    with pytest.raises(Refused, match=re.escape(told)):
+        takeover.resume(site)
 
 
 @pytest.mark.slow

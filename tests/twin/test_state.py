@@ -67,6 +67,16 @@ def test_a_status_nobody_knows_counts_as_none(home: Folder) -> None:
     assert state.read(home) == State()
 
 
+def test_what_a_later_version_of_the_twin_adds_is_passed_over(home: Folder) -> None:
+    """Its processes are found, and its ports stay, where an earlier one takes its folder over."""
+    written = State(pid=7, ports={"database": 3}, processes=(process(),))
+    state.write(home, written)
+    told = json.loads(home.state.read_text())
+    told |= {"format": 2, "processes": [{**told["processes"][0], "memory": 5}]}
+    home.state.write_text(json.dumps(told))
+    assert state.read(home) == written
+
+
 def test_it_is_up_when_every_part_is_ready() -> None:
     assert State(pid=1, processes=(process(), process())).up
     assert not State(pid=1, processes=(process(), process(status="restarting"))).up

@@ -54,6 +54,12 @@ _EVERYWHERE_THE_SAME = (
 )
 VERSION: Final = "1.0.0"
 """Of this tool, as its package has it."""
+LATER: Final = f"a later version of this tool wrote it; this is {VERSION}"
+UPDATE: Final = (
+    "pipx upgrade xswarm-deploy, or pip install -U xswarm-deploy (in a checkout of the tool: git"
+    " pull), then repeat the command"
+)
+"""The remedy where a later version of this tool wrote what is to be read."""
 OWN_NAME: Final = "xswarm"
 """The program that the wheel installs."""
 _INSTALLED: Final = (OWN_NAME, "inv", "invoke")

@@ -27,7 +27,8 @@ LEASE = 50.0
 """Seconds for which a round that tells keeps others from telling the same."""
 
 _UNDELIVERED_KEPT = 50
-_KEPT_OF_AN_ENTRY = 7  # after its alert and state; a later version may keep more
+_KEPT_OF_AN_ENTRY = 6  # after its alert and state; more stands in the alert
+_KEPT_OF_AN_EVENT = 2  # after its alert
 
 
 class What(Enum):
@@ -416,9 +417,7 @@ class AlertState:
         """Return the book as JSON text."""
         body = {
             "entries": [_entry_as_json(entry) for entry in self.entries.values()],
-            "events": [
-                [e.alert.as_json(), e.told, e.unheard, e.collected] for e in self.events.values()
-            ],
+            "events": [_event_as_json(event) for event in self.events.values()],
             "silences": [[each.pattern, each.until, each.why] for each in self.silences],
             "history": self.history,
             "undelivered": [notice.as_json() for notice in self.undelivered],
@@ -436,8 +435,8 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
     book, body = AlertState(policy), json.loads(text)
     try:
         entries = [_entry_from_json(data) for data in body["entries"]]
-        events = [Event(alerts.from_json(data), *rest) for data, *rest in body["events"]]
-        book.silences = [Silence(*silence) for silence in body["silences"]]
+        events = [_event_from_json(data) for data in body["events"]]
+        book.silences = [Silence(*silence[:3]) for silence in body["silences"]]
         book.history = list(body["history"])
         book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
         book.telling_until = float(body["telling_until"])
@@ -468,19 +467,15 @@ def summary(book: AlertState) -> dict[str, Any]:
     }
 
 
+# What came to be kept later stands in the alert. Version 1.0.0, which a rollback brings back, or
+# which answers beside this one in a canary, cannot read a book whose lists are longer than its own;
+# people would be told of nothing any more. What it does not know in an alert it passes over.
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
-    # It stands in the alert: an earlier version, to which one may go back, reads no longer lists.
     # Nobody is written, too: a book without it is an earlier version's.
     told_as = entry.told_as.name if entry.told_as else None
-    return [
-        entry.alert.as_json() | {"told_as": told_as},
-        entry.state.value,
-        *times,
-        entry.flapping,
-        entry.by,
-        entry.recent,
-    ]
+    alert = entry.alert.as_json() | {"told_as": told_as, "recent": entry.recent}
+    return [alert, entry.state.value, *times, entry.flapping, entry.by]
 
 
 def _entry_from_json(data: list[Any]) -> Entry:
@@ -488,7 +483,20 @@ def _entry_from_json(data: list[Any]) -> Entry:
     entry = Entry(alerts.from_json(alert), State(state), *rest[:_KEPT_OF_AN_ENTRY])
     known = alert.get("told_as", alert["severity"] if entry.told is not None else None)
     entry.told_as = Severity[known] if known else None
+    entry.recent = alert.get("recent", next(iter(rest[_KEPT_OF_AN_ENTRY:]), []))
     return entry
+
+
+def _event_as_json(event: Event) -> list[Any]:
+    alert = event.alert.as_json() | {"collected": event.collected}
+    return [alert, event.told, event.unheard]
+
+
+def _event_from_json(data: list[Any]) -> Event:
+    alert, *rest = data
+    event = Event(alerts.from_json(alert), *rest[:_KEPT_OF_AN_EVENT])
+    event.collected = alert.get("collected", next(iter(rest[_KEPT_OF_AN_EVENT:]), False))
+    return event
 
 
 def _notice_from_json(data: Mapping[str, Any]) -> Notice:

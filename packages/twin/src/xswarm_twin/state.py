@@ -79,10 +79,16 @@ def read(folder: Folder) -> State:
         return State()
 
 
+def _process(entry: dict[str, Any]) -> Process:
+    """Return a process of the record; what another version of the twin adds is left out."""
+    known = {each.name for each in fields(Process)}
+    return Process(**{name: value for name, value in entry.items() if name in known})
+
+
 def _parse(data: dict[str, Any]) -> State:
     known = {entry.name for entry in fields(State)}
     values = {name: value for name, value in data.items() if name in known}
-    processes = tuple(Process(**entry) for entry in values.pop("processes", []))
+    processes = tuple(_process(entry) for entry in values.pop("processes", []))
     if any(process.status not in _STATUSES for process in processes):
         raise ValueError("an unknown status")
     for name in ("workers", "pages", "parts"):

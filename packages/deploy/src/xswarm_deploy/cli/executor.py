@@ -5,9 +5,12 @@ invoke.yaml names it (``tasks.executor_class``), so that plain ``inv`` runs the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from invoke import executor
 from invoke.tasks import Call, Task
@@ -23,12 +26,16 @@ from xswarm_deploy.release import opening
 from xswarm_deploy.release.steps import STEPS
 from xswarm_deploy.settings.variables import LOCAL
 
+_OLDER_TWIN: Final = "xswarm_deploy.cli.older_twin"
+
 if TYPE_CHECKING:
     from xswarm_deploy.release import release
 
 
 class Executor(executor.Executor):
     """Run tasks in their order; each release is confirmed first, and expanded on its own."""
+
+    _acted_on = ""  # the environment, of the task that runs
 
     def execute(self, *tasks: Any) -> dict[Task[Any], Any]:
         """Run the tasks that were named; return what each returned."""
@@ -49,6 +56,15 @@ class Executor(executor.Executor):
         if isinstance(error, errors.DeployError):
             github.annotate_error(error, context.ROOT)
             github.failed(error)
+            self._tell_of_an_older_twin()
+
+    def _tell_of_an_older_twin(self) -> None:
+        """Print that the twin is of before an update, where it is what was acted on."""
+        if self._acted_on != LOCAL:
+            return
+        with suppress(ModuleNotFoundError):  # no twin is installed
+            if hint := import_module(_OLDER_TWIN).hint(context.ROOT):
+                sys.stderr.write(f"⚠ {errors.typed(hint)}\n")
 
     def normalize(self, tasks: Any) -> list[Call]:
         """Return what was named as calls of the tasks themselves."""
@@ -68,8 +84,9 @@ class Executor(executor.Executor):
         self.config.load_collection(self.collection.configuration(call.called_as))
         self.config.load_shell_env()
         c = call.make_context(self.config)
-        if context.environment(c) != LOCAL:
-            errors.act_on(context.environment(c))
+        self._acted_on = context.environment(c)
+        if self._acted_on != LOCAL:
+            errors.act_on(self._acted_on)
         returned = call.task(c, *call.args, **call.kwargs)
         if call.autoprint and call in named:
             print(returned)  # noqa: T201 - as Invoke does

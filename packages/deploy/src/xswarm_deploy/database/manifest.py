@@ -15,7 +15,7 @@ from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, foreign_keys, tables
 from xswarm_deploy.database.file import translated
 from xswarm_deploy.database.statements import first_words, split
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import LATER, UPDATE, Refused
 
 FORMAT = 1
 _ONCE_LEFT_OUT = "_cf_"  # earlier versions named no table in a manifest that begins so
@@ -144,8 +144,8 @@ def parse(text: str, name: str) -> Manifest:
         if (told := found.get("format", FORMAT)) != FORMAT:
             raise Refused(
                 f"{name} is of format {told}",
-                f"this version reads {FORMAT}: a later one made it",
-                f"restore it with that version; or {_ANOTHER}",
+                f"{LATER}, which reads {FORMAT}",
+                f"{UPDATE}; or {_ANOTHER}",
             )
         content, signed = found.pop("content"), found.pop("signature", None)
         held = {

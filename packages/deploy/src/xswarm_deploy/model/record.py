@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+TOOL: Final = "tool"
+"""The fact that tells which version of this tool began a release."""
 OF_VERSION: Final = ("digest", "variables", "secrets", "commit", "crons", "unversioned", "objects")
 """What is true of a version, whichever release puts it live."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, get_origin
 
+from xswarm_deploy.errors import LATER, UPDATE
 from xswarm_deploy.model.payload import UnknownPayload, decode, encode
 
 Facts = Mapping[str, Any]
@@ -254,11 +255,8 @@ def read(record: Mapping[str, Any], actions: Iterable[AnyAction]) -> Change:
             return action.read(record)
         except UnknownPayload as found:
             error = found
-    raise UnknownPayload(
-        f"the change of {record.get('resource')} cannot be read",
-        error.what,
-        "finish the release with the version of this tool that began it: inv deploy.show",
-    )
+    what = f"the change of {record.get('resource')} cannot be read"
+    raise UnknownPayload(what, f"{error.what}: {LATER}; nothing was changed", UPDATE)
 
 
 def _optional(kind: type[After], value: object) -> After | None:

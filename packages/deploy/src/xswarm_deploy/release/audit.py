@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy.database.client import Statement
-from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.errors import VERSION, Unavailable
 from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.release import lock, seal
 from xswarm_deploy.release.paging import Paged
@@ -362,6 +362,8 @@ def _seal_faults(event: Event, keys: Secret, *, keyed: bool) -> Iterator[str]:
     state = seal.state(event.content, event.hash, keys)
     if state == "edited":
         yield f"event {event.number} was edited"
+    elif state == "unknown":
+        yield f"event {event.number} is sealed in no way that version {VERSION} of this tool knows"
     elif state == "another key":
         yield f"event {event.number} bears a key that is not in {seal.NAME}"
     elif state == "unchecked" and not keyed:

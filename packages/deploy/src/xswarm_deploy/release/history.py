@@ -100,7 +100,7 @@ def status(site: Site) -> dict[str, Any]:
 
 def _unended(site: Site) -> Iterable[Record]:
     environment = site.settings.environment
-    return records.read(site.database, environment, site.worker, status=records.UNENDED)
+    return records.read(site.database, environment, site.worker, unended=True)
 
 
 def _holder(site: Site) -> lock.Holder | None:

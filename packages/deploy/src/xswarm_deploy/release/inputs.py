@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.bundling import digests as of_files
@@ -112,9 +112,22 @@ def _site(settings: Settings) -> str:
 
 
 def _settings(settings: Settings) -> str:
-    """Digest what is not secret: invoke.yaml and the Worker's variables."""
+    """Digest what is not secret: invoke.yaml and the Worker's variables.
+
+    What has its default is left out: a setting that a later version of this tool adds, and that
+    nobody has set, keeps no release of before from being finished.
+    """
     project = settings.project._replace(fast=False)  # says how long is watched, not what is made
-    return _hash([project, settings.worker_variables()])
+    return _hash([_set(project), settings.worker_variables()])
+
+
+def _set(value: Any) -> Any:
+    """Return what of a part of invoke.yaml is not as by default, by its names."""
+    if isinstance(value, tuple) and hasattr(value, "_field_defaults"):
+        defaults, none = value._field_defaults, object()
+        held = zip(value._fields, value, strict=True)
+        return {name: _set(one) for name, one in held if one != defaults.get(name, none)}
+    return [_set(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _secrets(settings: Settings) -> str:

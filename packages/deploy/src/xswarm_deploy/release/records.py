@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import LATER, UPDATE, DeployError, Refused
+from xswarm_deploy.model.payload import UnknownPayload
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import audit, lock, steps
@@ -28,14 +29,17 @@ UNDOING: Final = "undoing"
 SUCCEEDED: Final = "succeeded"
 ROLLED_BACK: Final = "rolled back"
 FAILED: Final = "not rolled back"
-UNENDED: Final = (RUNNING, UNDOING)
-OPEN: Final = (*UNENDED, FAILED)
+ENDED: Final = (SUCCEEDED, ROLLED_BACK, FAILED)
+"""Any other has not ended: a status that only a later version of this tool knows, too."""
+SETTLED: Final = (SUCCEEDED, ROLLED_BACK)
+_STATUSES: Final = (RUNNING, UNDOING, *ENDED)
 
 PLANNED: Final = "planned"
 INTENDED: Final = "intended"
 DONE: Final = "done"
 UNDONE: Final = "undone"
 NOT_UNDONE: Final = "not undone"
+_STATES: Final = (PLANNED, INTENDED, DONE, UNDONE, NOT_UNDONE)
 
 _CREATE: Final = (
     lock.CREATE,
@@ -60,6 +64,7 @@ _COLUMNS: Final = (
 _NAMES: Final = _COLUMNS.replace(",", "").split()
 _NUMBERED: Final = f"(SELECT {_COLUMNS}, rowid AS number FROM _releases)"  # noqa: S608
 """The releases in the order the database took them: clocks of deployers may be days apart."""
+_IS_UNENDED: Final = f"status NOT IN ({', '.join('?' * len(ENDED))})"
 _PAGE: Final = 100  # releases that are read at once
 _THERE: Final = (
     'SELECT list.name AS "table", info.name AS "column" FROM sqlite_master AS list'
@@ -164,7 +169,7 @@ def read(
     worker: str = "",
     *,
     named: str = "",
-    status: Sequence[str] = (),
+    unended: bool = False,
 ) -> Sequence[Record]:
     """Return the releases of an environment, newest first; read as far as somebody looks.
 
@@ -176,15 +181,15 @@ def read(
         environment: which one.
         worker: only this Worker's, and those that do not tell whose they are; empty: all.
         named: only those whose id, or whose version's, begins so; empty: all.
-        status: only those that are so; empty: all.
+        unended: only those that have not ended.
     """
     condition = (
         "environment = ? AND (worker IN ('', ?) OR ? = '')"
         " AND ? IN ('', substr(release, 1, ?), substr(version, 1, ?))"
     )
-    if status:
-        condition += f" AND status IN ({', '.join('?' * len(status))})"
-    asked: tuple[Value, ...] = (environment, worker, worker, named, len(named), len(named), *status)
+    asked: tuple[Value, ...] = (environment, worker, worker, named, len(named), len(named))
+    if unended:
+        condition, asked = f"{condition} AND {_IS_UNENDED}", (*asked, *ENDED)
     return Paged(lambda last: _page(database, condition, asked, last), _PAGE)
 
 
@@ -213,12 +218,12 @@ def _page(
 def asking_unended(environment: str) -> list[Statement]:
     """Return what reads the releases that have not ended; see :func:`unended`."""
     sql = (
-        f"SELECT * FROM {_NUMBERED} WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
+        f"SELECT * FROM {_NUMBERED} WHERE environment = ? AND {_IS_UNENDED}"  # noqa: S608
         " ORDER BY number DESC"
     )
     return [
         Statement(_THERE, TABLES),
-        Statement(sql, (environment, *UNENDED)),
+        Statement(sql, (environment, *ENDED)),
         Statement(audit.LAST),
     ]
 
@@ -273,10 +278,25 @@ def entries(database: Database, release: str) -> list[Entry]:
     Raises:
         UnknownPayload: another version of this tool planned one that this one cannot read.
     """
-    return [
-        Entry(**{**found, "change": steps.change_of(found["change"])})
-        for found in recorded(database, release)
-    ]
+    return [_entry(found) for found in recorded(database, release)]
+
+
+def _entry(found: Mapping[str, Any]) -> Entry:
+    if found["state"] not in _STATES:
+        what = f"change {found['number']} of the release is {found['state']}"
+        raise UnknownPayload(what, f"{LATER}; nothing was changed", UPDATE)
+    return Entry(**{**found, "change": steps.change_of(found["change"])})
+
+
+def require_known(record: Record) -> None:
+    """Refuse a release of which only a later version of this tool can tell how it stands.
+
+    Raises:
+        Refused: nobody settles it, and none begins upon it, before the tool is updated.
+    """
+    if record.status not in _STATUSES:
+        what = f"release {record.release} is {record.status!r}, which is not known here"
+        raise Refused(what, f"{LATER}; nothing was changed", UPDATE)
 
 
 def status_of(database: Database, release: str) -> str:

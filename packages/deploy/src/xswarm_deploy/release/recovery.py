@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import CheckFailed, Refused
-from xswarm_deploy.model.record import Record
+from xswarm_deploy.errors import VERSION, CheckFailed, Refused
+from xswarm_deploy.model.record import TOOL, Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import audit, lock, records, steps, undo
@@ -40,11 +40,13 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
 
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
-        Refused: one is another Worker's, whose configuration is needed to settle it.
+        Refused: one is another Worker's, whose configuration is needed to settle it; or a later
+            version of this tool made it.
     """
     dead, last = records.unended(site.database, site.settings.environment, lease.found)
     for record in dead:
         _require_own(site, record)
+        records.require_known(record)
         _settle(reopened(site, record, lease, console))
     return audit.last(site.database) if dead else last
 
@@ -57,6 +59,9 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
         record: which one.
         lease: the lock, held.
         console: where its steps are shown.
+
+    Raises:
+        UnknownPayload: a later version of this tool made it, and this one cannot read its changes.
     """
     anew = site.holding(ReleaseState(history=site.history))
     release = Release.adopt(record, anew, lease, console)
@@ -87,7 +92,7 @@ def find(site: Environment, name: str = "") -> Record | None:
     if not name:
         listed = records.read(site.database, environment, site.worker)
         since = takewhile(lambda one: one.status != records.SUCCEEDED, listed)
-        return next((one for one in since if one.status in records.OPEN), None)
+        return next((one for one in since if one.status not in records.SETTLED), None)
     listed = records.read(site.database, environment, site.worker, named=name)
     found = [r for r in listed if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
@@ -103,8 +108,9 @@ def require_resumable(environment: Environment, record: Record) -> None:
     """Refuse what cannot be finished.
 
     Raises:
-        Refused: it was being undone, or is.
+        Refused: it was being undone, or is; or only a later version of this tool knows.
     """
+    records.require_known(record)
     if record.status != records.RUNNING:
         raise Refused(
             f"release {record.release} cannot be finished: it is {record.status}",
@@ -119,6 +125,7 @@ def require_abortable(site: Environment, record: Record) -> None:
     Raises:
         Refused: with the command that goes back instead.
     """
+    records.require_known(record)
     listed = records.read(site.database, site.settings.environment, site.worker)
     since = list(takewhile(lambda one: one.number >= record.number, listed))
     what = f"release {record.release} cannot be aborted"
@@ -126,7 +133,7 @@ def require_abortable(site: Environment, record: Record) -> None:
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    if later := [r for r in since if r.status in records.OPEN and r.number > record.number]:
+    if later := [r for r in since if r.status not in records.SETTLED and r.number > record.number]:
         why = f"{later[0].release} was built upon it, and is {later[0].status}"
         environment = site.settings.environment
         raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")
@@ -305,9 +312,15 @@ def require_same_inputs(release: Release) -> None:
     if wrong:
         raise Refused(
             f"this checkout cannot finish release {release.record.release}",
-            f"not as when it began: {', '.join(wrong)}; nothing was changed",
+            f"not as when it began: {', '.join(wrong)}{_of_another(release)}; nothing was changed",
             f"{_way_to_its_files(release)}, then: inv deploy.resume; or undo it: inv deploy.abort",
         )
+
+
+def _of_another(release: Release) -> str:
+    """Return that another version of this tool began a release, and may have noted otherwise."""
+    began = release.record.facts.get(TOOL, "an earlier one")
+    return "" if began == VERSION else f" (by version {VERSION} of this tool; {began} began it)"
 
 
 def _way_to_its_files(release: Release) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Final, Literal
 
 from xswarm_deploy import keyed
@@ -16,8 +17,10 @@ from xswarm_deploy.secret import Secret
 
 NAME: Final = "AUDIT_SIGNING_KEY"
 NO_KEYS: Final = Secret("")
-State = Literal["good", "edited", "another key", "unchecked"]
-"""Of an event's hash; ``unchecked``: it is keyed, and no key is set here."""
+State = Literal["good", "edited", "another key", "unchecked", "unknown"]
+"""Of an event's hash; ``unchecked``: it is keyed, and no key is set here; ``unknown``: a later
+version of this tool may write it so, or nobody does."""
+_FORM: Final = re.compile(r"(?:[0-9a-f]{8}\.)?[0-9a-f]{64}")
 
 
 def make(text: str, keys: Secret = NO_KEYS) -> str:
@@ -41,6 +44,8 @@ def state(text: str, made: str, keys: Secret = NO_KEYS) -> State:
         made: the hash that stands with it.
         keys: those that are believed, by comma.
     """
+    if not _FORM.fullmatch(made):
+        return "unknown"
     if not is_keyed(made):
         return "good" if made == make(text) else "edited"
     known = {keyed.identity(NAME, key): key for key in keyed.split(keys)}

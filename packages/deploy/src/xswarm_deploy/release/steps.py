@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from xswarm_deploy.errors import LATER, UPDATE
+
 if TYPE_CHECKING:
     from xswarm_deploy.model.step import AnyAction, Change, PreparingStep, Step
     from xswarm_deploy.site import Site
@@ -97,9 +99,7 @@ def change_of(record: Mapping[str, Any]) -> Change:
 
     name = str(record.get("step"))
     if name not in STEPS:
-        raise UnknownPayload(
-            f"the change of {record.get('resource')} cannot be read",
-            f"this version has no step {name}",
-            "finish the release with the version of this tool that began it: inv deploy.show",
-        )
+        what = f"the change of {record.get('resource')} cannot be read"
+        why = f"there is no step {name}: {LATER}; nothing was changed"
+        raise UnknownPayload(what, why, UPDATE)
     return read(record, step_named(name).ACTIONS)

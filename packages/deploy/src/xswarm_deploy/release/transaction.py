@@ -10,9 +10,9 @@ from typing import Final
 
 from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import DeployError, disk_refusal
+from xswarm_deploy.errors import VERSION, DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
-from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.record import TOOL, Record
 from xswarm_deploy.model.report import UNTOLD, WRITTEN_SINCE, Finding
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
@@ -145,7 +145,8 @@ def begin(
     try:
         with fenced(lease):
             last = recovery.settle(site, lease, console)
-            record = record._replace(message=message, facts=noting.result())
+            noted = {TOOL: VERSION, **noting.result()}
+            record = record._replace(message=message, facts=noted)
             return Release.begin(site, record, lease, console, last)
     except BaseException as error:
         lease.release()
