@@ -109,6 +109,12 @@ LOST_FRAMES = Family(
     "Stretches whose measures waited too long for the database, and are lost",
     born=((),),
 )
+ALERT_STATE_FAULTS = Family(
+    "monitor_alert_state_faults",
+    Kind.COUNTER,
+    "Rounds whose state of alerts could not be read, or be kept outside of its process",
+    born=((),),
+)
 ROWS = Family("database_rows", Kind.COUNTER, "Rows that queries gave or changed", ("operation",))
 SLOW_QUERIES = Family(
     "database_slow_queries", Kind.COUNTER, "Queries above the threshold", ("operation",)
@@ -187,6 +193,7 @@ FAMILIES = (
     MONITOR_QUERIES,
     FLUSH_FAILURES,
     LOST_FRAMES,
+    ALERT_STATE_FAULTS,
     OUTBOUND,
     PUSH_FAILURES,
     PUSH_DROPPED,
