@@ -30,6 +30,7 @@ from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.notifier import DELIVERED
+from xswarm_monitoring.reserve import Copy
 from xswarm_monitoring.rules import Rules
 
 _FROM_OUTSIDE: Final = (
@@ -86,13 +87,13 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
     """Judge what is measured, round after round, and tell people of what is wrong."""
     site, rules = context.open_site(c, quiet=json), _rules(c)
     if once:
-        _require_well(_round(site, rules, json=json))
+        _require_well(_round(site, rules, Copy(), json=json))
         return
-    watched = False
+    watched, copy = False, Copy()
     while True:
         began = time.monotonic()
         try:
-            _round(site, rules, json=json)
+            _round(site, rules, copy, json=json)
             watched = True
         except DeployError as error:  # the next round may go well, and who watches goes on
             if isinstance(error, Refused) and not watched:
@@ -203,9 +204,9 @@ def dashboard(c: Context, port: int = 8787) -> None:
         server.serve_forever()
 
 
-def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
+def _round(site: Site, rules: Rules, copy: Copy, *, json: bool) -> Watched:
     now = time.time()
-    watched = step.go(site, rules, now)
+    watched = step.go(site, rules, now, copy)
 
     def printed(out: Console) -> None:
         for text, colour in tables.round_(watched, now):

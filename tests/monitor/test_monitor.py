@@ -38,6 +38,7 @@ from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import ROUTES
+from xswarm_monitoring.reserve import Copy
 from xswarm_monitoring.rules import Rules, Thresholds
 from xswarm_monitoring.storage import SCHEMA
 
@@ -289,6 +290,35 @@ def test_an_outage_of_the_database_is_told_all_the_same(
     assert (names(back), told(back)) == ([], [("resolved", DATABASE_DOWN)])
     assert told(go(site, 2 * 3600 * 24)) == []
     assert not file.exists()
+
+
+def test_with_neither_database_nor_file_the_outage_is_told_once(
+    world: World, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.health("pass", storage="pass", database="pass")
+    world.answers["/page"] = (200, {})
+    (tmp_path / watch.FOLDER).write_text("no folder")
+    monkeypatch.setitem(site.__dict__, "database", Broken())
+    copy = Copy()
+    rounds = [watch.go(site, AT_ONCE, NOW + 30 * number, copy) for number in range(4)]
+    assert [told(each) for each in rounds] == [[("firing", DATABASE_DOWN)], [], [], []]
+    assert all("this process alone" in each.as_json()["faults"][0] for each in rounds)
+    assert "  the state of alerts: " in str(tables.round_(rounds[0], NOW))
+
+
+def test_a_file_that_is_torn_is_said_and_kept_beside(
+    world: World, site: Site, tmp_path: Path
+) -> None:
+    world.health("pass", storage="pass")
+    world.answers["/page"] = (200, {})
+    file = tmp_path / watch.FOLDER / "alerts-local.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('{"revision": 3, "bo')
+    first = go(site)
+    assert told(first) == [("happened", "alerts-forgotten")]
+    assert "alerts-local.json is now alerts-local.unreadable" in first.faults[0]
+    assert file.with_suffix(".unreadable").read_text() == '{"revision": 3, "bo'
+    assert (told(go(site, 60)), file.exists()) == ([], False)
 
 
 class Broken:

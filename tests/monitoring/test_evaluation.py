@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -20,6 +20,7 @@ from xswarm_monitoring.evaluation import (
 )
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.notifier import Notifier
+from xswarm_monitoring.reserve import Copy, FallbackStore
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)
@@ -136,29 +137,159 @@ def test_a_reserve_that_is_away_keeps_nobody_from_being_told(sqlite: SQLite) -> 
 
 
 class Torn(MemoryShelf):
-    """A file that was cut off as it was written."""
+    """A file that was cut off as it was written, or that another version wrote."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.torn = text
+        self._revision, self._text = 3, text
 
     async def load(self) -> tuple[int, str]:
-        if self.torn:
-            return 3, self.torn if not self.torn.startswith("!") else json.loads(self.torn)
+        revision, text = await super().load()
+        return revision, json.loads(text[1:]) if text.startswith("!") else text
+
+
+async def without_the_database(
+    post: Post, reserve: FallbackStore, minutes: Iterable[float], copy: Copy | None = None
+) -> list[Evaluation]:
+    """Go a round in each minute, of one process where it keeps a copy."""
+    policy, courier = Policy(hold=60), post.courier
+    return [
+        await evaluate_with_fallback(
+            [DOWN], None, reserve, courier, 60.0 * minute, policy=policy, copy=copy
+        )
+        for minute in minutes
+    ]
+
+
+@pytest.mark.parametrize("text", ["!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}", "3"])
+def test_a_reserve_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
+    post = Post()
+    rounds = asyncio.run(without_the_database(post, Torn(text), range(1, 4)))
+    told = [[notice.alert.name for notice in went.notices] for went in rounds]
+    assert told == [["alerts-forgotten"], ["service-outage"], []]
+    assert "could not be read" in rounds[0].faults[0]
+    assert not rounds[1].faults
+    assert post.arrived == 2
+
+
+def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
+    """In the reserve, and in the database: that one was taken for a database that is down."""
+    book, post = alert_state.AlertState(POLICY), Post()
+    book.advance([DOWN, alert.service_outage("storage", "no answer")], 0.0)
+    later = json.loads(book.dump())
+    later["entries"][1][1] = "acknowledged"  # a state that this version knows nothing of
+    text = json.dumps(later)
+    rounds = asyncio.run(without_the_database(post, Torn(text), [1, 2]))
+    assert [n.alert.name for each in rounds for n in each.notices] == ["alerts-forgotten"]
+    assert "1 of 2 entries" in rounds[0].faults[0]
+
+    asyncio.run(DatabaseShelf(sqlite.execute).load())  # makes the table
+    assert asyncio.run(DatabaseShelf(sqlite.execute).save(0, text))
+    went = asyncio.run(
+        evaluate_with_fallback(
+            [DOWN], DatabaseShelf(sqlite.execute), MemoryShelf(), post.courier, 60.0, policy=POLICY
+        )
+    )
+    assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
+    kept = alert_state.load(asyncio.run(DatabaseShelf(sqlite.execute).load())[1])
+    assert [each["alert"]["name"] for each in kept.history] == ["alerts-forgotten"]
+    assert list(kept.entries) == ["service-outage{component=database}"]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"entries', "null"])
+def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
+    sqlite: SQLite, text: str
+) -> None:
+    post, shelf = Post(), DatabaseShelf(sqlite.execute)
+    asyncio.run(shelf.load())
+    assert asyncio.run(shelf.save(0, text))
+    went = asyncio.run(
+        evaluate_with_fallback([], shelf, MemoryShelf(), post.courier, 60.0, policy=POLICY)
+    )
+    assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
+    assert alert_state.load(asyncio.run(shelf.load())[1]).history
+
+
+def test_who_was_told_is_not_told_again_where_the_reserve_is_torn() -> None:
+    post, reserve, copy = Post(), MemoryShelf(), Copy()
+    asyncio.run(without_the_database(post, reserve, [1, 2], copy))
+    assert post.arrived == 1
+    asyncio.run(without_the_database(post, Torn('{"entries'), [3, 4], copy))
+    assert post.arrived == 2  # that it was torn, and nothing else
+
+
+class Bucket(MemoryShelf):
+    """A bucket that may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = self.is_full = False
+
+    async def load(self) -> tuple[int, str]:
+        self._answer()
         return await super().load()
 
+    async def save(self, revision: int, text: str) -> bool:
+        self._answer()
+        if self.is_full:
+            raise OSError("No space left on device")
+        return await super().save(revision, text)
+
     async def forget(self) -> None:
-        self.torn = ""
+        self._answer()
         await super().forget()
 
+    def _answer(self) -> None:
+        if self.is_away:
+            raise ConnectionError("HTTP 503")
 
-@pytest.mark.parametrize("text", ["!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}"])
-def test_a_reserve_that_cannot_be_read_is_begun_anew(text: str) -> None:
-    post, reserve = Post(), Torn(text)
-    for minute in range(3):
-        asyncio.run(
-            evaluate_with_fallback(
-                [DOWN], None, reserve, post.courier, 60.0 * minute, policy=Policy(hold=60)
-            )
+
+def test_without_database_and_reserve_one_process_tells_once_an_hour() -> None:
+    post, bucket, copy = Post(), Bucket(), Copy()
+    bucket.is_away = True
+    rounds = asyncio.run(without_the_database(post, bucket, range(1, 61), copy))
+    assert (post.arrived, len(rounds[1].notices)) == (1, 1)
+    assert all("this process alone" in each.faults[0] for each in rounds)
+    asyncio.run(without_the_database(post, bucket, range(61, 121), copy))
+    assert post.arrived == 2  # it still lasts
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_without_them_processes_that_know_nothing_tell_every_ten_minutes(full: bool) -> None:
+    """A cron trigger may be served by another isolate each time; a disk may be full."""
+    post, bucket = Post(), Bucket()
+    bucket.is_away, bucket.is_full = not full, full
+    asyncio.run(without_the_database(post, bucket, range(1, 61)))
+    assert post.arrived == 6
+
+
+@pytest.mark.parametrize("first", ["bucket", "database"])
+def test_what_was_told_without_either_ends_once_whichever_comes_back_first(
+    sqlite: SQLite, first: str
+) -> None:
+    post, bucket, copy, policy = Post(), Bucket(), Copy(), Policy(hold=60, clear=60)
+    shelf = DatabaseShelf(sqlite.execute)
+
+    async def go(minute: int, due: Sequence[Alert], store: DatabaseShelf | None) -> list[str]:
+        went = await evaluate_with_fallback(
+            due, store, bucket, post.courier, 60.0 * minute, policy=policy, copy=copy
         )
-    assert post.arrived == 1
+        return [f"{each.what.value} {each.alert.key}" for each in went.notices]
+
+    async def story() -> list[list[str]]:
+        await go(1, [DOWN], None)  # the bucket takes it
+        bucket.is_away = True
+        told = [await go(2, [DOWN], None), await go(3, [DOWN], None)]
+        bucket.is_away = first == "database"
+        told.append(await go(4, [DOWN], None if first == "bucket" else shelf))
+        for minute in range(5, 8):
+            told.append(await go(minute, [], shelf))
+        bucket.is_away = False
+        return [*told, await go(300, [], shelf), await go(301, [], shelf)]
+
+    told = [each for round_ in asyncio.run(story()) for each in round_]
+    name = "service-outage{component=database}"
+    assert told == [f"firing {name}", f"resolved {name}"]
+    history = alert_state.load(asyncio.run(shelf.load())[1]).history
+    assert [entry["what"] for entry in history] == ["firing", "resolved"]
+    assert asyncio.run(bucket.load()) == (0, "")

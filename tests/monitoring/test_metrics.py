@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from xswarm_monitoring import instruments
 from xswarm_monitoring.correlation import correlate, reset_current, set_current
 from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.report import combined
 from xswarm_monitoring.window import load, merge
 
 
@@ -220,6 +222,7 @@ def test_threads_count_as_exactly_as_one_would() -> None:
         for number in range(rounds):
             measured.database.observe("SELECT 1", 0.001 * (number % 7 + 1), 1)
             measured.business.payment(1.0, "usd", succeeded=True)
+            measured.requests.observe(f"/{number % 3}", "GET", 200, 0.001)
             if number % 10 == 0:
                 for frame in measured.unflushed():
                     measured.flushed(frame.number)
@@ -234,7 +237,70 @@ def test_threads_count_as_exactly_as_one_would() -> None:
     queries = total.sketches[instruments.QUERIES.name]["SELECT", "ok"]
     payments = total.sketches[instruments.PAYMENTS.name]["USD", "succeeded"]
     assert total.counts[instruments.ROWS.name] == {("SELECT",): rounds * each}
-    for sketch in (queries, payments):
+    requests = combined(total.sketches[instruments.REQUESTS.name].values())
+    for sketch in (queries, payments, requests):
         assert sketch.count == rounds * each
         assert sketch.zeros + sum(count for _, count in sketch.buckets()) == rounds * each
     assert payments.total == rounds * each
+
+
+@needs_processes
+def test_no_request_is_lost_beside_a_thread_that_seals() -> None:
+    measured, rounds, each = Metrics(), 20_000, 4
+    over = threading.Event()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def serve(_number: int) -> None:
+        for number in range(rounds):
+            measured.requests.observe(f"/{number % 3}", "GET", 200, 0.001)
+
+    def seal() -> None:
+        while not over.is_set():
+            measured.seal()
+
+    sealing = threading.Thread(target=seal)
+    sealing.start()
+    try:
+        with ThreadPoolExecutor(each) as pool:
+            list(pool.map(serve, range(each)))
+    finally:
+        over.set()
+        sealing.join()
+        sys.setswitchinterval(interval)
+    counted = combined(measured.total().sketches[instruments.REQUESTS.name].values())
+    assert counted.count == rounds * each
+
+
+def test_a_thread_that_was_interrupted_for_a_frame_is_counted_in_the_next() -> None:
+    measured = Metrics()
+    measured.requests.observe("/", "GET", 200, 0.1)
+    in_hand = measured.distribution(instruments.REQUESTS).inboxes["/", "GET", 200]
+    measured.seal()
+    in_hand.observe(0.2)
+    assert measured.total().sketches[instruments.REQUESTS.name]["/", "GET", "200"].count == 2
+
+
+def test_routes_that_come_and_go_leave_no_inbox_behind(hands: Hands) -> None:
+    measured = metrics(hands)
+    served = measured.distribution(instruments.REQUESTS)
+    for number in range(3 * instruments.REQUESTS.limit):
+        measured.requests.observe(f"/{number}", "GET", 200, 0.1)
+        hands.turn(60)
+        measured.tick(hands.now)
+    assert len(served.inboxes) <= instruments.REQUESTS.limit
+    in_hand = served.inboxes[f"/{number}", "GET", 200]
+    hands.turn(2 * instruments.STALE_AFTER)
+    for other in range(instruments.REQUESTS.limit + 1):
+        measured.requests.observe(f"/new/{other}", "GET", 200, 0.1)
+    measured.seal()
+    in_hand.observe(0.1)
+    known = measured.total().sketches[instruments.REQUESTS.name]
+    assert sum(sketch.count for sketch in known.values()) == 4 * instruments.REQUESTS.limit + 2
+
+
+def test_a_status_that_is_none_takes_no_room(hands: Hands) -> None:
+    measured = metrics(hands)
+    for status in range(10_000, 20_000):
+        measured.requests.observe("/", "GET", status, 0.1)
+    assert not measured.distribution(instruments.REQUESTS).inboxes

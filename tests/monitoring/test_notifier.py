@@ -189,11 +189,45 @@ def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
     courier = Notifier(CHANNELS, send, sleep=services.sleep, patience=patience)
     assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
     assert book.history[-1]["channels"] == {
-        "slack": "failed: no answer in time",
+        "slack": "failed: no answer in 0.02 s",
         "email": "delivered",
         "sms": "delivered",
     }
     assert len(hung) == 1
+
+
+def test_the_telephone_rings_before_a_slack_that_is_slow_has_answered() -> None:
+    services, book = Services(), AlertState()
+
+    async def send(request: Outgoing) -> Response:
+        name = request.url.split("/")[2].split(".")[0]
+        if name == "slack":
+            while "twilio" not in services.asked:
+                await asyncio.sleep(0)
+        return await services.send(request)
+
+    courier = Notifier(CHANNELS, send, sleep=services.sleep, patience=Patience(answer=5.0))
+    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
+    assert set(book.history[-1]["channels"].values()) == {"delivered"}
+
+
+def test_a_channel_that_keeps_failing_slowly_is_given_up_as_a_whole() -> None:
+    """Each answer came in time, and three of them with their pauses outlasted the lease."""
+    services, book = Services(), AlertState()
+
+    async def send(request: Outgoing) -> Response:
+        if "slack" in request.url:
+            await asyncio.sleep(0.04)
+            return Response(503)
+        return await services.send(request)
+
+    patience = Patience(attempts=100, pause=0.0, answer=0.1)
+    courier = Notifier(CHANNELS, send, sleep=asyncio.sleep, patience=patience)
+    assert asyncio.run(courier.deliver(book, [notice(Severity.WARNING)]))
+    assert book.history[-1]["channels"] == {
+        "slack": "failed: no answer in 0.1 s",
+        "email": "delivered",
+    }
 
 
 def test_channels_that_hang_do_not_outlast_the_lease() -> None:

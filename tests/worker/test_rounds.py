@@ -183,6 +183,39 @@ def test_an_outage_of_the_bucket_is_told_and_keeps_no_other_from_being_told(
     assert world.heard("CRITICAL: configuration is down") == ["email", "slack", "sms"]
 
 
+def test_with_database_and_bucket_away_people_are_told_once_and_then_that_it_is_over(
+    start: Callable[..., Isolate],
+    clean: Database,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    away = start(**world.variables)  # no database answers there
+    away.bucket = Away()
+    for minute in range(1, 9):
+        away.go_round(NOW + 60 * minute)
+    assert world.heard("CRITICAL: database is down") == ["email", "slack", "sms"]
+    assert "the state of alerts is not in order" in capsys.readouterr().out
+
+
+def test_a_book_in_the_bucket_that_is_torn_is_said_in_log_metrics_and_history(
+    start: Callable[..., Isolate],
+    clean: Database,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    isolate = start(TURSO_DATABASE_URL=clean.url, **world.variables)
+    torn = isolate.bucket.put("monitoring/alerts.json", b'{"revisi', httpMetadata={})
+    asyncio.run(torn)
+    isolate.go_round(NOW)
+    isolate.go_round(NOW + 60)
+    assert world.heard("What was kept of alerts could not be read") == ["slack"]
+    assert "all of it: JSONDecodeError" in capsys.readouterr().out
+    text = isolate.ask("GET", "/api/metrics?format=prometheus", headers=ADMIN).body
+    assert b"monitor_alert_state_faults_total 1" in text
+    history = isolate.ask("GET", "/api/alerts", headers=ADMIN).json()["history"]
+    assert [each["alert"]["name"] for each in history] == ["alerts-forgotten"]
+
+
 def test_with_slack_and_mail_out_the_sms_still_arrives(
     start: Callable[..., Isolate], clean: Database, world: World
 ) -> None:

@@ -11,6 +11,7 @@ from xswarm_monitoring.printable import one_line, printable
 from xswarm_monitoring.redaction import mask_text
 
 NAMES = (
+    "alerts-forgotten",
     "api-rate-limit",
     "callers-limited",
     "database-error",
@@ -200,6 +201,17 @@ def api_rate_limit(api: str, reason: str) -> Alert:
         {"api": api},
         {"reason": reason},
         "inv monitor.status",
+    )
+
+
+def alerts_forgotten(lost: str) -> Alert:
+    """What was kept of alerts could not be read: who was told of them may be told again."""
+    return Alert(
+        "alerts-forgotten",
+        Severity.WARNING,
+        "What was kept of alerts could not be read; some may be told again, or their end not",
+        details={"lost": lost},
+        remedy="inv monitor.alerts",
     )
 
 

@@ -27,6 +27,7 @@ LEASE = 50.0
 """Seconds for which a round that tells keeps others from telling the same."""
 
 _UNDELIVERED_KEPT = 50
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 _KEPT_OF_AN_ENTRY = 6  # after its alert and state; more stands in the alert
 _KEPT_OF_AN_EVENT = 2  # after its alert
 
@@ -400,6 +401,20 @@ class AlertState:
         both = [*self.history, *(dict(entry) for entry in history)]
         self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
+    def join(self, other: AlertState) -> None:
+        """Take in a book that went on by itself; of what both have, the later word counts."""
+        for key, theirs in other.entries.items():
+            mine = self.entries.get(key)
+            if mine is None or mine.last_due < theirs.last_due:
+                self.entries[key] = theirs
+            if mine is not None and (mine.told or 0.0) > (theirs.told or 0.0):
+                entry = self.entries[key]
+                entry.told, entry.told_as, entry.state = mine.told, mine.told_as, mine.state
+        self.events = {**other.events, **self.events}
+        self.keep_undelivered(each for each in other.undelivered if each not in self.undelivered)
+        told = [entry for entry in other.history if entry not in self.history]
+        self.adopt(told)
+
     def _audible(self, notices: Iterable[Notice], now: float) -> list[Notice]:
         """Leave out what is silenced; who was not told is told when the silence is over."""
         audible = []
@@ -432,16 +447,20 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
     Raises:
         ValueError: it is nothing that ``dump`` gives.
     """
-    book, body = AlertState(policy), json.loads(text)
     try:
-        entries = [_entry_from_json(data) for data in body["entries"]]
-        events = [_event_from_json(data) for data in body["events"]]
-        book.silences = [Silence(*silence[:3]) for silence in body["silences"]]
-        book.history = list(body["history"])
-        book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
-        book.telling_until = float(body["telling_until"])
-    except (KeyError, TypeError) as error:
+        return _read(json.loads(text), policy)
+    except _UNREADABLE as error:
         raise ValueError(f"not a book of alerts: {text[:80]}") from error
+
+
+def _read(body: Any, policy: Policy | None) -> AlertState:
+    book = AlertState(policy)
+    entries = [_entry_from_json(data) for data in body["entries"]]
+    events = [_event_from_json(data) for data in body["events"]]
+    book.silences = [Silence(*silence[:3]) for silence in body["silences"]]
+    book.history = sorted(body["history"], key=lambda entry: float(entry["time"]))
+    book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
+    book.telling_until = float(body["telling_until"])
     book.entries = {entry.alert.key: entry for entry in entries}
     book.events = {event.alert.key: event for event in events}
     return book

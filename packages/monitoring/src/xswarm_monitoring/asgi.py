@@ -62,11 +62,13 @@ class Untold:
         events: those.
         told_until: until when somebody is at telling them, by the clock's timer.
         shelf: keeps a book in this process, while the one of all cannot be had.
+        copy: what this process knows of the book's reserve; see :mod:`xswarm_monitoring.reserve`.
     """
 
     events: list[Alert] = field(default_factory=list)
     told_until: float = float("-inf")
     shelf: Any = None
+    copy: Any = None
 
 
 class Monitor:

@@ -9,6 +9,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import accumulate
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -21,6 +22,8 @@ SLACK_SECTION = 3000
 """Characters that a section of Slack's may have."""
 SLACK_HEADER = 150
 SLACK_BLOCKS = 50
+SLACK_MESSAGE = 9000
+"""Characters of all sections: Slack refuses blocks of some 11,000 (``msg_blocks_too_long``)."""
 SMS_BODY = 306
 """Characters: two messages' worth of the plain alphabet, of the ten that Twilio takes."""
 SUBJECT = 150
@@ -40,6 +43,9 @@ _COLOURS = {
 }
 _SLACK_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SLACK_LISTED = 40  # notices; each is a section, and two blocks more stand around them
+_SLACK_LINES = 50  # of one notice
+# What GSM 03.38 has not, and what counts as two there: one of the former halves what fits.
+_GSM = str.maketrans("`^{}[]\\|~", "''()()//-")
 
 
 class Channel(Protocol):
@@ -76,7 +82,9 @@ class Slack:
 
     def _blocks(self, notices: Sequence[Notice], title: str) -> list[dict[str, Any]]:
         header = {"type": "plain_text", "text": cut(title, SLACK_HEADER), "emoji": True}
-        listed = [_section(_slack_text(notice)) for notice in notices[:_SLACK_LISTED]]
+        texts = [_slack_text(notice) for notice in notices[:_SLACK_LISTED]]
+        lengths = zip(texts, accumulate(map(len, texts)), strict=True)
+        listed = [_section(text) for text, so_far in lengths if so_far <= SLACK_MESSAGE]
         more = len(notices) - len(listed)
         rest = [_section(f"… and {more} more")] if more else []
         return [{"type": "header", "text": header}, *listed, *rest]
@@ -89,7 +97,7 @@ def _section(text: str) -> dict[str, Any]:
 def _slack_text(notice: Notice) -> str:
     """Return a notice as mrkdwn, cut before it is escaped so that no escape is cut."""
     lines = [f"{_SIGNS[notice.alert.severity]} *{_slack_line(title(notice))}*"]
-    lines += [_slack_line(line) for line in facts(notice)]
+    lines += [_slack_line(line) for line in facts(notice)][:_SLACK_LINES]
     links = [
         f"<{_slack_address(to)}|{_slack_line(name)}>" for name, to in notice.alert.links.items()
     ]
@@ -222,7 +230,8 @@ class Sms:
     def _body(self, notices: Sequence[Notice]) -> str:
         # One character beyond the plain alphabet would more than halve what fits.
         text = f"{self.service}: " + "; ".join(title(notice) for notice in notices)
-        plain = "".join(sign if " " <= sign <= "~" else "?" for sign in _plain(text))
+        text = _plain(text).translate(_GSM)
+        plain = "".join(sign if " " <= sign <= "~" else "?" for sign in text)
         return plain if len(plain) <= SMS_BODY else plain[: SMS_BODY - 3] + "..."
 
 
@@ -315,5 +324,11 @@ def _make(
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Return the values that stand in a text, by comma."""
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    """Return the values that stand in a text, by comma; of those alike but for case the first.
+
+    SendGrid refuses a mail that has an address twice, whatever its case.
+    """
+    values: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        values.setdefault(part.casefold(), part)
+    return tuple(values.values())

@@ -6,10 +6,8 @@ made up for by the next one, and of two rounds at once only one tells.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
@@ -17,6 +15,7 @@ from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import LEASE, AlertState, Entry, Notice, Policy
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.plain import described
+from xswarm_monitoring.reserve import AlertStore, Backed, Copy, FallbackStore, Recovering
 from xswarm_monitoring.storage import Execute
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
@@ -25,26 +24,7 @@ _LOAD = "SELECT revision, data FROM monitoring_book"
 _FIRST = "INSERT OR IGNORE INTO monitoring_book VALUES (1, 1, ?) RETURNING revision"
 _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
     WHERE revision = ? RETURNING revision"""
-
-
-class AlertStore(Protocol):
-    """Keeps a book between rounds."""
-
-    async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
-        ...
-
-    async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
-        ...
-
-
-class FallbackStore(AlertStore, Protocol):
-    """Keeps a book while the shelf is away."""
-
-    async def forget(self) -> None:
-        """Forget the book."""
-        ...
+_TOLD_ALONE = 10  # minutes
 
 
 class MemoryShelf:
@@ -99,6 +79,7 @@ class Evaluation:
         went: for each notice, how each channel took it.
         collecting: whether events are collected, of which people are to be told soon.
         on: the alerts that are on; None: another round knows.
+        faults: what was wrong with what keeps the book, for the log.
     """
 
     notices: Sequence[Notice]
@@ -107,6 +88,7 @@ class Evaluation:
     went: Sequence[Mapping[str, str]] = ()
     collecting: bool = False
     on: Sequence[Entry] | None = None
+    faults: Sequence[str] = ()
 
     def and_(self, other: Evaluation) -> Evaluation:
         """Join what another book told."""
@@ -116,6 +98,7 @@ class Evaluation:
             self.ours,
             [*self.went, *other.went],
             on=None if None in (self.on, other.on) else [*(self.on or ()), *(other.on or ())],
+            faults=[*self.faults, *other.faults],
         )
 
 
@@ -174,6 +157,48 @@ async def patrol(
     return Evaluation(notices, delivered, went=went, collecting=collecting, on=on)
 
 
+@dataclass(frozen=True)
+class _Round:
+    """Go one round by one book or another; see :func:`patrol`."""
+
+    courier: Notifier
+    now: float
+    policy: Policy
+    by: str
+
+    async def go(self, where: AlertStore, due: Sequence[Alert]) -> Evaluation:
+        """Go it by a book."""
+        return await patrol(due, where, self.courier, self.now, policy=self.policy, by=self.by)
+
+    async def by_reserve(self, reserve: Backed, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the reserve's book, or by its copy here."""
+        went = Evaluation((), delivered=True)
+        if not reserve.away:
+            went = await self.go(reserve, due)  # a disk that is full is known once it is written
+        if not (why := reserve.away):
+            return went
+        alone = replace(self, policy=_impatient(self.policy, self.now))
+        last = await alone.go(reserve, [_alone(each) for each in due])
+        faults = [f"it is kept in this process alone: {why}"]
+        return replace(went.and_(last), on=last.on, faults=faults)
+
+    async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
+        """Tell people, too, that who was told of what is not known any more."""
+        if not lost:
+            return went
+        faults = [*went.faults, f"it could not be read: {lost}"]
+        event = alerts.alerts_forgotten(lost)
+        try:
+            told = await patrol(
+                None, where, self.courier, self.now, events=[event], policy=self.policy
+            )
+        except Exception as error:
+            return replace(
+                went, faults=[*faults, f"nobody could be told of it: {described(error)}"]
+            )
+        return replace(went.and_(told), on=went.on, faults=faults)
+
+
 async def evaluate_with_fallback(
     due: Sequence[Alert],
     shelf: AlertStore | None,
@@ -183,8 +208,9 @@ async def evaluate_with_fallback(
     *,
     policy: Policy | None = None,
     by: str = "",
+    copy: Copy | None = None,
 ) -> Evaluation:
-    """Go one round, by a reserve while the shelf is away.
+    """Go one round, by a reserve while the shelf is away, and without either if need be.
 
     What began in the reserve ends there, so that each alert is told by one book. A reserve that
     cannot be had is not needed while the shelf is there: that it is away may be the very outage.
@@ -197,43 +223,40 @@ async def evaluate_with_fallback(
         now: seconds since 1970.
         policy: when people are told.
         by: who watches.
-
-    Raises:
-        Exception: what the reserve raised while the shelf was away, too; then nobody was told.
+        copy: what this process keeps of the reserve's book from one round to the next.
     """
-    text = await _begun_in(reserve)
+    backed, here = Backed(reserve, copy or Copy()), _Round(courier, now, policy or Policy(), by)
+    _, text = await backed.load()
     begun = books.load(text, policy).entries if text else {}
-
-    def go(where: AlertStore, those: Sequence[Alert]) -> Awaitable[Evaluation]:
-        return patrol(those, where, courier, now, policy=policy, by=by)
-
     if shelf is None:
-        return await go(reserve, due)
+        return await here.telling(backed.lost, backed, await here.by_reserve(backed, due))
+    home = Recovering(shelf)
     try:
-        first = await go(shelf, [each for each in due if each.key not in begun])
+        went = await here.go(home, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
         outage = alerts.service_outage("database", described(error))
-        return await go(reserve, [*due, outage])
+        went = await here.by_reserve(backed, [*due, outage])
+        return await here.telling(backed.lost, backed, went)
+    went = await here.telling("; ".join(filter(None, (home.lost, backed.lost))), home, went)
     if not text:
-        return first
-    second = await go(reserve, [each for each in due if each.key in begun])
-    await _bring_home(reserve, shelf)
-    return first.and_(second)
+        return went
+    second = await here.go(backed, [each for each in due if each.key in begun])
+    await _bring_home(backed, shelf)
+    return went.and_(second)
 
 
-async def _begun_in(reserve: FallbackStore) -> str:
-    """Return the reserve's book; an empty text where it has none that can be had or read."""
-    try:
-        _, text = await reserve.load()
-        if text:
-            books.load(text)
-    except (ValueError, KeyError, TypeError, AttributeError):  # cut off as it was written, say
-        with suppress(Exception):
-            await reserve.forget()  # it is begun anew
-        return ""
-    except Exception:  # where it is needed, it raises again
-        return ""
-    return text
+def _impatient(policy: Policy, now: float) -> Policy:
+    """Return when people are told while nothing is kept but in processes.
+
+    Rounds may each be gone by a process that knows of none before, so that no condition is seen
+    to hold. Every ten minutes, by the clock, each tells at once what it does not know to be told.
+    """
+    return replace(policy, hold=0.0) if int(now // 60) % _TOLD_ALONE == 0 else policy
+
+
+def _alone(alert: Alert) -> Alert:
+    note = "what was told is kept in one process: this may come again, and its end may not come"
+    return replace(alert, details={**alert.details, "note": note})
 
 
 async def _bring_home(reserve: FallbackStore, shelf: AlertStore) -> None:
@@ -242,6 +265,8 @@ async def _bring_home(reserve: FallbackStore, shelf: AlertStore) -> None:
     Where the shelf's book was changed meanwhile, a later round does so.
     """
     kept, text = await reserve.load()
+    if not text:
+        return
     stood_in = books.load(text)
     if stood_in.history:
         revision, home = await shelf.load()

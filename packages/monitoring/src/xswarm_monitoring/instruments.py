@@ -10,6 +10,7 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 from xswarm_monitoring.groups import Groups
+from xswarm_monitoring.inbox import Inbox
 from xswarm_monitoring.printable import label
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Labels
@@ -108,6 +109,12 @@ LOST_FRAMES = Family(
     "Stretches whose measures waited too long for the database, and are lost",
     born=((),),
 )
+ALERT_STATE_FAULTS = Family(
+    "monitor_alert_state_faults",
+    Kind.COUNTER,
+    "Rounds whose state of alerts could not be read, or be kept outside of its process",
+    born=((),),
+)
 ROWS = Family("database_rows", Kind.COUNTER, "Rows that queries gave or changed", ("operation",))
 SLOW_QUERIES = Family(
     "database_slow_queries", Kind.COUNTER, "Queries above the threshold", ("operation",)
@@ -186,6 +193,7 @@ FAMILIES = (
     MONITOR_QUERIES,
     FLUSH_FAILURES,
     LOST_FRAMES,
+    ALERT_STATE_FAULTS,
     OUTBOUND,
     PUSH_FAILURES,
     PUSH_DROPPED,
@@ -253,22 +261,48 @@ class Distribution(Instrument[Sketch]):
 
     def __init__(self, family: Family, lock: RLock | None = None) -> None:
         super().__init__(family, lock)
-        self.quick: dict[Any, Sketch] = {}
-        """Sketches by what their user calls them: it is empty again once they are taken."""
+        self.inboxes: dict[Any, Inbox] = {}
+        """Take observations without the lock, by what their user calls them."""
+        self._leaving: list[Inbox] = []
 
     def take(self, now: float) -> dict[Labels, Sketch]:
         """Return the values since the last take, and begin anew."""
-        self.quick.clear()
-        return super().take(now)
+        for inbox in (*self._leaving, *self.inboxes.values()):
+            if inbox.values:
+                self._count(inbox)
+        taken = super().take(now)
+        self._let_go()
+        return taken
+
+    def _let_go(self) -> None:
+        """Let go of inboxes whose label sets made way for others.
+
+        A thread may have one in its hand, so the next take looks into each of them once more.
+        """
+        gone = [key for key, inbox in self.inboxes.items() if inbox.labels not in self._known]
+        self._leaving = [self.inboxes.pop(key) for key in gone]
+
+    def open_inbox(self, key: Any, labels: Labels) -> None:
+        """Let observations of a label set be taken by an inbox, where they are counted apart.
+
+        Args:
+            key: what its user calls it.
+            labels: the label set, of which something was observed.
+        """
+        with self._lock:
+            if labels in self._known:
+                self.inboxes.setdefault(key, Inbox(labels, self._count))
+
+    def _count(self, inbox: Inbox) -> None:
+        with self._lock:
+            values = inbox.empty()
+            if values:
+                self.at(inbox.labels).observe_all(values)
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under its labels, in the family's order."""
         with self._lock:
             self.at(labels).observe(float(value))  # a Decimal, say, cannot be added to others
-
-    def is_counted_apart(self, labels: Labels) -> bool:
-        """Return whether a label set has a sketch of its own at the moment."""
-        return labels in self._live
 
     def at(self, labels: Labels) -> Sketch:
         """Return the sketch of what is observed under a label set, until it is taken."""

@@ -17,7 +17,6 @@ from xswarm_monitoring.outbound import Outbound
 from xswarm_monitoring.paths import Paths
 from xswarm_monitoring.printable import label, storable
 from xswarm_monitoring.redaction import mask_sql, pseudonym
-from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.window import Labels, SlowQuery, Window
 
@@ -260,8 +259,8 @@ class Requests:
     """
 
     def __init__(self, metrics: Metrics, family: Family) -> None:
-        self._lock, self._durations = metrics.lock, metrics.distribution(family)
-        self._quick = self._durations.quick
+        self._durations = metrics.distribution(family)
+        self._inboxes = self._durations.inboxes
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request.
@@ -272,20 +271,19 @@ class Requests:
             status: its HTTP status; 500 where the app raised, 499 where the client left.
             seconds: how long it took.
         """
-        sketch = self._quick.get((route, method, status))
-        if sketch is None:
-            sketch = self._find(route, method, status)
-        sketch.observe(seconds)
+        inbox = self._inboxes.get((route, method, status))
+        if inbox is None:
+            self._observe_first(route, method, status, seconds)
+        else:
+            inbox.observe(seconds)
 
-    def _find(self, route: str, method: str, status: int) -> Sketch:
-        """Return the sketch of such requests, and keep it at hand where it is theirs alone."""
+    def _observe_first(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count the first of such requests, and each that has no label set of its own."""
         known = method if method in _METHODS else instruments.OVERFLOW
         labels = (route, known, _STATUSES.get(status, instruments.OVERFLOW))
-        with self._lock:
-            sketch = self._durations.at(labels)
-            if known == method and self._durations.is_counted_apart(labels):
-                self._quick[route, method, status] = sketch
-            return sketch
+        self._durations.observe(seconds, *labels)
+        if known == method and status in _STATUSES:
+            self._durations.open_inbox((route, method, status), labels)
 
 
 class Database:

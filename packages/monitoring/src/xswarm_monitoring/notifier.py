@@ -17,7 +17,7 @@ DELIVERED = "delivered"
 
 
 _ORDER = ("slack", "email", "sms")
-"""The order of sending: each channel before those that stand in for it."""
+"""The order of those that stand in: each after those for which it does."""
 _REPEATABLE = frozenset((408, 425, 429))
 
 
@@ -53,13 +53,13 @@ class Patience:
         attempts: how often at most.
         pause: seconds before the second attempt; doubled before each further one.
         longest: seconds; a service that asks for a longer pause is given up for now.
-        answer: seconds until an attempt is given up, and not made again: other channels wait for
-            it, and the three of them together must end within the lease of the round that tells.
+        answer: seconds until it is given up, whatever it answered before: who stands in waits for
+            it, and three that do so must end within the lease of the round that tells.
     """
 
     attempts: int = 3
     pause: float = 1.0
-    longest: float = 30.0
+    longest: float = 10.0
     answer: float = 15.0
 
 
@@ -113,30 +113,51 @@ class Notifier:
         return await self.deliver(book, book.happened(alert, self._wall()))
 
     async def by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
-        """Send each channel one request for all that is meant for it."""
+        """Send each channel one request for all that is meant for it.
+
+        All of them at once: a telephone does not wait for a Slack that hangs. Who stands in comes
+        after.
+        """
+        from asyncio import gather  # a Worker's start must not pay for it
+
         went: list[dict[str, str]] = [{} for _ in notices]
+        routes = [self._routes[notice.alert.severity] for notice in notices]
+        first = {
+            name: [n for n, route in enumerate(routes) if name in route.channels] for name in _ORDER
+        }
+        await gather(*(self._send_to(name, meant, notices, went) for name, meant in first.items()))
         for name in _ORDER:
-            meant = [n for n, notice in enumerate(notices) if self._is_meant(notice, name, went[n])]
-            if meant:
-                outcome = await self._by(name, [notices[n] for n in meant])
-                for n in meant:
-                    went[n][name] = outcome
+            instead = [n for n, route in enumerate(routes) if self._stands_in(name, route, went[n])]
+            await self._send_to(name, instead, notices, went)
         return went
 
-    def _is_meant(self, notice: Notice, name: str, went: Mapping[str, str]) -> bool:
-        route = self._routes[notice.alert.severity]
-        if name in route.channels:
-            return True
+    async def _send_to(
+        self,
+        name: str,
+        meant: Sequence[int],
+        notices: Sequence[Notice],
+        went: Sequence[dict[str, str]],
+    ) -> None:
+        """Send by one channel what is meant for it; note how each went."""
+        if not meant:
+            return
+        outcome = await self._by(name, [notices[n] for n in meant])
+        for n in meant:
+            went[n][name] = outcome
+
+    def _stands_in(self, name: str, route: Route, went: Mapping[str, str]) -> bool:
         failed = sum(outcome != DELIVERED for outcome in went.values())
         stood_in = sum(went[other] == DELIVERED for other in route.instead if other in went)
         return name in route.instead and failed > stood_in
 
     async def _by(self, name: str, notices: Sequence[Notice]) -> str:
         """Send by all channels of a name, such as one for each telephone; returns how it went."""
+        from asyncio import gather
+
         channels = self._channels.get(name)
         if not channels:
             return "not set up"
-        outcomes = [await self._try(channel.request(notices)) for channel in channels]
+        outcomes = await gather(*(self._try(channel.request(notices)) for channel in channels))
         failed = [outcome for outcome in outcomes if outcome != DELIVERED]
         if not failed:
             return DELIVERED
@@ -144,6 +165,15 @@ class Notifier:
         return f"{DELIVERED} to {reached} of {len(outcomes)}; {failed[0]}" if reached else failed[0]
 
     async def _try(self, request: Outgoing) -> str:
+        """Send a request until it is taken or given up; returns how it went."""
+        from asyncio import wait_for
+
+        try:
+            return await wait_for(self._repeat(request), self._patience.answer)
+        except TimeoutError:
+            return f"failed: no answer in {self._patience.answer:g} s"
+
+    async def _repeat(self, request: Outgoing) -> str:
         """Send a request, again where that may help; returns how it went."""
         pause = self._patience.pause
         for left in reversed(range(self._patience.attempts)):
@@ -158,12 +188,8 @@ class Notifier:
         return attempt.outcome
 
     async def _attempt(self, request: Outgoing) -> _Attempt:
-        from asyncio import wait_for  # a Worker's start must not pay for it
-
         try:
-            response = await wait_for(self._send(request), self._patience.answer)
-        except TimeoutError:
-            return _Attempt("failed: no answer in time")
+            response = await self._send(request)
         except Exception as error:
             # It may have arrived; an alert told twice is better than one told never.
             return _Attempt(f"failed: {described(error)}", repeatable=True)

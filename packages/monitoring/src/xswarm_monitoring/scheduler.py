@@ -19,16 +19,16 @@ from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.channels import Channel
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.evaluation import (
-    AlertStore,
     DatabaseShelf,
     Evaluation,
-    FallbackStore,
     MemoryShelf,
     evaluate_with_fallback,
     patrol,
 )
 from xswarm_monitoring.http_request import Send
+from xswarm_monitoring.instruments import ALERT_STATE_FAULTS
 from xswarm_monitoring.notifier import Notifier, Sleep
+from xswarm_monitoring.reserve import AlertStore, Copy, FallbackStore
 from xswarm_monitoring.rules import Thresholds, judge
 from xswarm_monitoring.selection import SUMMARY
 from xswarm_monitoring.status_page import StatusPage
@@ -89,12 +89,31 @@ class Scheduler:
         if alone or shelf is not None:
             judged += await self.monitor.endpoints.slo(env).alerts(partial(self._read, env, now))
         due = [self._around(each, env) for each in judged]
-        courier, reserve = self._courier(env), self.reserve(env)
+        went = await self._evaluate(env, due, shelf, now)
+        await self._publish(env, Round(checks, due, went.on, now, WATCHER))
+        return went
+
+    async def _evaluate(
+        self, env: Any, due: Sequence[Alert], shelf: AlertStore | None, now: float
+    ) -> Evaluation:
+        """Keep the book and tell people; what is wrong with what keeps it is logged and counted."""
+        monitor, reserve, courier = self.monitor, self.reserve(env), self._courier(env)
+        monitor.untold.copy = monitor.untold.copy or Copy()
         with as_monitor():
             went = await evaluate_with_fallback(
-                due, shelf, reserve, courier, now, policy=self.policy, by=WATCHER
+                due,
+                shelf,
+                reserve,
+                courier,
+                now,
+                policy=self.policy,
+                by=WATCHER,
+                copy=monitor.untold.copy,
             )
-        await self._publish(env, Round(checks, due, went.on, now, WATCHER))
+        for fault in went.faults:
+            monitor.metrics.counter(ALERT_STATE_FAULTS).add(1)
+            if monitor.log is not None:
+                monitor.log.error("the state of alerts is not in order", why=fault)
         return went
 
     async def _publish(self, env: Any, seen: Round) -> None:

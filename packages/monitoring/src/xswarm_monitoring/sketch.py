@@ -97,6 +97,11 @@ class Sketch:
         if len(pending) >= _PENDING:
             self._settle()
 
+    def observe_all(self, values: list[float]) -> None:
+        """Count values, as :meth:`observe` does each of them."""
+        with _SETTLING:
+            self._count_all(values)
+
     def _settle(self) -> None:
         """Sort the pending observations into their buckets."""
         with _SETTLING:
@@ -263,8 +268,10 @@ class Sketch:
 
     def copy(self) -> Sketch:
         """Return another sketch of the same observations."""
-        made = Sketch()
-        made._buckets, made._waiting = self._settled()._buckets.copy(), [*self._waiting]
+        made = Sketch.__new__(Sketch)  # a total copies thousands, as _read_back makes them
+        made._pending, made._buckets = [], Counter.__new__(Counter)
+        dict.update(made._buckets, self._settled()._buckets)  # Counter's own takes three times that
+        made._waiting = [*self._waiting]
         made._zeros, made._count, made._total = self._zeros, self._count, self._total
         made._minimum, made._maximum = self._minimum, self._maximum
         return made

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.private import sync_file
 from xswarm_monitoring.storage import Execute
 
 if TYPE_CHECKING:
@@ -65,11 +66,20 @@ class FileShelf:
     path: Path
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none.
+
+        Raises:
+            ValueError: it cannot be read; it is kept beside, for whoever wants to know why.
+        """
         if not self.path.exists():
             return 0, ""
-        kept = json.loads(self.path.read_text(encoding="utf-8"))
-        return kept["revision"], kept["book"]
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            return int(kept["revision"]), str(kept["book"])
+        except (ValueError, KeyError, TypeError) as error:
+            aside = self.path.with_suffix(".unreadable")
+            self.path.replace(aside)
+            raise ValueError(f"{self.path.name} is now {aside.name}: {error}") from None
 
     async def save(self, revision: int, text: str) -> bool:
         """Save the book where it is still of a revision; tells whether it was."""
@@ -79,6 +89,7 @@ class FileShelf:
         written = self.path.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps({"revision": revision + 1, "book": text}), encoding="utf-8")
         written.chmod(0o600)
+        sync_file(written)
         written.replace(self.path)
         return True
 

@@ -40,7 +40,7 @@ def _value(settings: Settings, name: str) -> str:
 
 
 async def send(request: Outgoing) -> Response:
-    """Send one request, once; the courier knows when to send it again.
+    """Send one request, once, beside others; the courier knows when to send it again.
 
     Raises:
         ServiceUnavailable: there was no answer; nothing secret is in it.
@@ -50,7 +50,8 @@ async def send(request: Outgoing) -> Response:
     http = Http(
         parts.hostname or "", f"{parts.scheme}://{parts.netloc}", retries=0, timeout=(5.0, 10.0)
     )
-    reply = http.call(
+    reply = await asyncio.to_thread(
+        http.call,
         request.method,
         parts.path,
         headers=request.headers,

@@ -58,8 +58,17 @@ def summary(site: Site) -> dict[str, Any]:
 
 
 async def _load(shelf: DatabaseShelf) -> tuple[int, AlertState]:
+    """Return the book.
+
+    Raises:
+        Unavailable: it cannot be read, by this version at least.
+    """
     revision, text = await shelf.load()
-    return revision, books.load(text) if text else AlertState()
+    try:
+        return revision, books.load(text) if text else AlertState()
+    except ValueError as error:
+        next_ = "inv monitor.watch --once keeps what can be read of it"
+        raise Unavailable("the alerts' book cannot be read", str(error), next_) from None
 
 
 async def _change(site: Site, change: Callable[[AlertState], None]) -> None:

@@ -196,6 +196,7 @@ def round_(watched: Watched, now: float) -> list[tuple[str, str]]:
     other = [] if watched.ours else [("  another round is under way; it tells", "dim")]
     gap = f"  the status page has a gap: {watched.unpublished}"
     other += [(gap, "yellow")] if watched.unpublished else []
+    other += [(f"  the state of alerts: {fault}", "yellow") for fault in watched.faults]
     return [(head, COLOURS[found]), *due, *other, *map(_told, watched.told)]
 
 

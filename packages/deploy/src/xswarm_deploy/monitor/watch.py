@@ -19,6 +19,7 @@ from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
 from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
+from xswarm_monitoring.reserve import Copy
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.status_record import Round
@@ -56,6 +57,7 @@ class Watched:
         delivered: whether each of that reached somebody.
         ours: whether this round was the one that told; another was under way if not.
         unpublished: why the public status page has no word of it; empty: it has, or there is none.
+        faults: what was wrong with what keeps the state of alerts.
     """
 
     seen: Seen
@@ -65,6 +67,7 @@ class Watched:
     delivered: bool
     ours: bool
     unpublished: str = ""
+    faults: Sequence[str] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the requests in the window."""
@@ -81,28 +84,30 @@ class Watched:
             "delivered": self.delivered,
             "ours": self.ours,
             "unpublished": self.unpublished,
+            "faults": list(self.faults),
         }
 
 
-def go(site: Site, rules: Rules, now: float) -> Watched:
+def go(site: Site, rules: Rules, now: float, copy: Copy | None = None) -> Watched:
     """Go one round.
 
     Args:
         site: the environment.
         rules: what counts as wrong, and when people are told.
         now: seconds since 1970.
+        copy: what this process keeps of the book's file from one round to the next.
     """
     seen = observe.look(site, rules.window, now)
     around = Surroundings(rules.runbook, dashboard(site, rules), seen.version)
     due = [around.around(each) for each in seen.judged(rules.thresholds)]
-    went = asyncio.run(_tell(site, seen, due, rules.policy, now))
+    went = asyncio.run(_tell(site, seen, due, rules.policy, now, copy))
     unpublished = _publish(site, seen, rules.status_page, Round(seen.checks, due, went.on, now, BY))
     told = [
         Notification(notice.alert, notice.what.value, channels)
         for notice, channels in zip(went.notices, went.went, strict=True)
     ]
     delivered = went.delivered or not went.ours
-    return Watched(seen, rules.window, due, told, delivered, went.ours, unpublished)
+    return Watched(seen, rules.window, due, told, delivered, went.ours, unpublished, went.faults)
 
 
 def _publish(site: Site, seen: Seen, page: StatusPage | None, told: Round) -> str:
@@ -123,13 +128,15 @@ def dashboard(site: Site, rules: Rules) -> str:
 
 
 async def _tell(
-    site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float
+    site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float, copy: Copy | None
 ) -> Evaluation:
-    """Keep the book in the database; while that is away, in a file."""
+    """Keep the book in the database; while that is away, in a file, or here where none can be."""
     shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
     courier = notify.courier(site.settings)
     file = FileShelf(_file(site))
-    return await evaluate_with_fallback(due, shelf, file, courier, now, policy=policy, by=BY)
+    return await evaluate_with_fallback(
+        due, shelf, file, courier, now, policy=policy, by=BY, copy=copy
+    )
 
 
 def _file(site: Site) -> Path:

@@ -1,0 +1,186 @@
+"""Keep the book of alerts while its shelf is away: in a reserve, and in this process.
+
+The copy here stands in where the reserve cannot be had or read. So people are told of an outage
+that takes both stores, and who was told already is not told again by this process.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from xswarm_monitoring import alert_state as books
+from xswarm_monitoring.plain import described
+
+
+class AlertStore(Protocol):
+    """Keeps a book between rounds."""
+
+    async def load(self) -> tuple[int, str]:
+        """Return the book's revision and text; 0 and an empty text where there is none."""
+        ...
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        ...
+
+
+class FallbackStore(AlertStore, Protocol):
+    """Keeps a book while the shelf is away."""
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        ...
+
+
+class Recovering:
+    """Read of a book what can be read: another version may have written what this one knows not."""
+
+    def __init__(self, store: AlertStore) -> None:
+        self._store, self.lost = store, ""
+
+    async def load(self) -> tuple[int, str]:
+        """Return the book's revision, and its text without what cannot be read."""
+        revision, text = await self._store.load()
+        try:
+            text, self.lost = readable(text) if text else ("", "")
+        except ValueError as error:
+            text, self.lost = "", _all(error)
+        return revision, text
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        return await self._store.save(revision, text)
+
+
+@dataclass
+class Copy:
+    """Hold what this process knows of the reserve's book.
+
+    Args:
+        text: the book; empty: there is none.
+        revision: of the reserve's book when it was last had; -1: it never was.
+        ahead: whether the reserve lacks what stands here.
+    """
+
+    text: str = ""
+    revision: int = -1
+    ahead: bool = False
+
+
+class Backed:
+    """Keep a book in a reserve, and a copy of it in this process.
+
+    Args:
+        reserve: keeps the book.
+        copy: outlives this round.
+    """
+
+    def __init__(self, reserve: FallbackStore, copy: Copy) -> None:
+        self._reserve, self._copy = reserve, copy
+        self.away = ""
+        """Why the reserve cannot be had; empty: it can."""
+        self.lost = ""
+        """What of the reserve's book could not be read; empty: nothing."""
+
+    async def load(self) -> tuple[int, str]:
+        """Return the book's revision and text; whatever the reserve does, it can be read."""
+        try:
+            revision, text = await self._readable()
+        except Exception as error:
+            self.away = described(error)
+            return 0, self._copy.text
+        self.away = ""
+        if self._copy.ahead:
+            text = self._caught_up(revision, text)
+        self._copy.text, self._copy.revision = text, revision
+        return revision, text
+
+    async def _readable(self) -> tuple[int, str]:
+        """Return what the reserve has; what cannot be read is begun anew, from the copy.
+
+        Raises:
+            Exception: the reserve cannot be had.
+        """
+        try:
+            revision, text = await self._reserve.load()
+            text, lost = readable(text) if text else ("", "")
+        except (ValueError, KeyError, TypeError) as error:  # cut off as it was written, say
+            self.lost = _all(error)
+            await self._reserve.forget()
+            self._copy.ahead, self._copy.revision = True, 0
+            return 0, ""
+        self.lost = lost or self.lost
+        return revision, text
+
+    def _caught_up(self, revision: int, text: str) -> str:
+        """Return the book with what only this process knows."""
+        if revision == self._copy.revision or not text:  # nobody else has written since
+            return self._copy.text
+        if not self._copy.text:
+            return text
+        both = books.load(text)
+        both.join(books.load(self._copy.text))
+        return both.dump()
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; without the reserve, here alone."""
+        try:
+            if not self.away:
+                saved = await self._reserve.save(revision, text)
+                if saved:
+                    self._copy.text, self._copy.revision = text, revision + 1
+                    self._copy.ahead = False
+                return saved
+        except Exception as error:
+            self.away = described(error)
+        self._copy.text, self._copy.ahead = text, True
+        return True
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        self._copy.text, self._copy.ahead = "", True
+        with suppress(Exception):  # else the next round that has the reserve forgets it
+            await self._reserve.forget()
+            self._copy.revision, self._copy.ahead = 0, False
+
+
+def _all(error: Exception) -> str:
+    return f"all of it: {described(error)}"
+
+
+def readable(text: str) -> tuple[str, str]:
+    """Return a book without what cannot be read of it, and what that is; nothing: empty.
+
+    Raises:
+        ValueError: it is no book at all.
+    """
+    with suppress(ValueError):
+        books.load(text)
+        return text, ""
+    body, empty = json.loads(text), _empty()
+    if not isinstance(body, dict) or not body.keys() & empty.keys():
+        raise ValueError(f"not a book of alerts: {text[:80]}")
+    kept, lost = {**empty, **body}, list[str]()
+    if not isinstance(kept["telling_until"], int | float):
+        kept["telling_until"] = 0.0
+    for part in (name for name, usual in empty.items() if isinstance(usual, list)):
+        every = kept[part] if isinstance(kept[part], list) else [kept[part]]
+        kept[part] = [each for each in every if _is_readable(part, each)]
+        if gone := len(every) - len(kept[part]):
+            lost.append(f"{gone} of {len(every)} {part}")
+    return json.dumps(kept), ", ".join(lost) or "when somebody tells"
+
+
+def _empty() -> dict[str, Any]:
+    empty: dict[str, Any] = json.loads(books.AlertState().dump())
+    return empty
+
+
+def _is_readable(part: str, each: Any) -> bool:
+    with suppress(ValueError):
+        books.load(json.dumps(_empty() | {part: [each]}))
+        return True
+    return False
