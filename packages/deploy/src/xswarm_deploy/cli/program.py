@@ -41,7 +41,7 @@ from xswarm_deploy.errors import (
     disk_refusal,
     typed_program,
 )
-from xswarm_deploy.output import discard_output, prepare
+from xswarm_deploy.output import discard_output, inert, prepare
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
 from xswarm_deploy.signals import exit_at_once
@@ -335,7 +335,8 @@ def _near(word: str, names: Iterable[str]) -> str:
 
 def _raised(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     """Print what nobody foresaw as Python does, without the secrets in it."""
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
+    said = redact("".join(traceback.format_exception(kind, error, at)))
+    sys.stderr.write(inert(said))
 
 
 def _end(error: DeployError) -> None:
