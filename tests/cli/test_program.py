@@ -385,6 +385,17 @@ def test_streams_that_are_closed_are_no_traceback_and_no_file_takes_their_place(
     assert subprocess.run(words, cwd=PROJECT, check=False).returncode == 0
 
 
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """As after `git checkout` of a branch that does not have it, in another terminal."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = 'rmdir "$PWD" && exec "$0" "$@"'
+    words = ["sh", "-c", command, sys.executable, *INSTALLED, "deploy.list"]
+    ended = subprocess.run(words, cwd=gone, text=True, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("✗ the folder that this command runs in cannot be read\n")
+
+
 ENDED = """
 import threading, time
 from invoke import Context, task

@@ -161,7 +161,7 @@ def test_what_cannot_be_looked_at_is_no_success(
     place: Place, name: str, value: str, only: str
 ) -> None:
     """Its variable is told, although it is of another group; with --skip it is not."""
-    site = place.site(**{name: value})
+    site = place.site({}, **{name: value})
     report = check.run(site, only=[only])
     assert [finding.name for finding in report.failures] == [name]
     assert check.run(site, only=[only], skip=["variables"]).ok

@@ -235,7 +235,17 @@ def main() -> None:
         gc.freeze()  # nor is any looked for at the end, among all that was imported
 
 
+def _require_folder() -> None:
+    """End where the folder that the command was typed in is gone, as after another checkout."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        what = "the folder that this command runs in cannot be read"
+        _end(Refused(what, error.strerror or "", "cd to your repository, then repeat the command"))
+
+
 def _run() -> None:
+    _require_folder()
     named = Program(
         name="Invoke",
         binary=typed_program(),
