@@ -96,6 +96,11 @@ def test_its_help_says_where_to_begin() -> None:
             "✗ A flag that takes a number was given another text\n  why:  '1s'\n"
             "  next: ./inv --help TASK",
         ),
+        (
+            "deploy.local -- --fast",
+            '✗ Nothing reads what stands behind "--": --fast\n'
+            '  next: leave out the "--"; flags stand behind their task',
+        ),
         ("--config", "✗ --config needs a value\n  next: ./inv --help TASK"),
         ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
     ],

@@ -146,6 +146,10 @@ class Program(program.Program):
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
         self._parsed(super().parse_tasks)
+        left = str(self.core.remainder)
+        if left and not self.args.complete.value:  # Invoke leaves them to tasks, none of which asks
+            what = f'Nothing reads what stands behind "--": {left}'
+            raise Refused(what, "", 'leave out the "--"; flags stand behind their task')
 
     def parse_cleanup(self) -> None:
         """Do what ``--help`` and ``--list`` ask for."""
