@@ -15,6 +15,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.monitor import past_logs
 from xswarm_deploy.monitor.watch import window_seconds
+from xswarm_deploy.output import inert_json
 from xswarm_deploy.release.interruption import stoppable
 from xswarm_deploy.secret import redact
 
@@ -93,7 +94,8 @@ def _show_past(out: Console, beside: Console, found: past_logs.Past, *, json: bo
 
 def _show(out: Console, event: tail.Event, *, json: bool) -> None:
     if json:
-        sys.stdout.write(redact(encoder.dumps(event.as_json(), ensure_ascii=False)) + "\n")
+        said = redact(encoder.dumps(event.as_json(), ensure_ascii=False))
+        sys.stdout.write(inert_json(said) + "\n")
         sys.stdout.flush()
         return
     for text, colour in event.shown():

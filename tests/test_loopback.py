@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_address, is_loopback, is_nowhere
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,21 @@ def test_an_address_of_this_machine_is_known(url: str) -> None:
 )
 def test_what_only_looks_like_one_is_not(url: str) -> None:
     assert not is_loopback(url)
+
+
+@pytest.mark.parametrize("host", ["shop.example", "shop.example.", "é.example", "[::1]:9", "h:443"])
+def test_what_can_be_asked_is_an_address(host: str) -> None:
+    assert is_address(f"https://{host}/x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://[::1", "https://h:99999", "https://h:x", "https://", "https:///x", "https://.."),
+        *("https://a..example", f"https://{'a' * 64}.example", "https://u:p@h", "https://h\\@e"),
+        *("https://a b", "https://a\u200b.example", "no url"),
+    ],
+)
+def test_what_nobody_can_ask_is_none(url: str) -> None:
+    assert not is_address(url)
+    assert not is_nowhere(url)

@@ -13,6 +13,7 @@ import responses
 
 from tests.adoption.repositories import committed, file
 from xswarm_deploy.cli import github, locating, pull_request
+from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, Refused, StepFailed, Unavailable
 from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.model.step import Change
@@ -186,6 +187,68 @@ def test_outside_of_github_nothing_is_said(
     github.failed(Refused("x"))
     github.summarise("x")
     assert capsys.readouterr().out == ""
+
+
+FOREIGN = (
+    "::add-mask::production",
+    "\u00a0 ::set-output name=url::https://evil.example",
+    "feat: ##[add-mask]production",
+    "###[stop-commands]x",
+)
+"""Lines that somebody else wrote: a commit's subject, a file's name, an answer of the Worker."""
+
+
+def obeyed(line: str) -> bool:
+    """Return whether the runner obeys a line (actions/runner, ActionCommand.cs, both TryParse)."""
+    begin = line.lstrip()
+    newer = begin.startswith("::") and "::" in begin[2:]
+    return newer or ("##[" in line and "]" in line[line.index("##[") :])
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_the_runner_obeys_no_line_of_another(
+    root: Path, capsys: pytest.CaptureFixture[str], foreign: str
+) -> None:
+    assert obeyed(foreign)
+    console = Console()
+    console.line(foreign)
+    console.table(("a", "b"), [(foreign, "x")])
+    console.json({"message": foreign})
+    with console.step("step") as line:
+        line.detail = foreign
+    sys.stdout.write(Refused(foreign, f"it said\n{foreign}", foreign).render())
+    said = capsys.readouterr().out
+    assert not [line for line in said.splitlines() if obeyed(line)]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_json_stays_what_it_was(
+    root: Path, capsys: pytest.CaptureFixture[str], foreign: str
+) -> None:
+    Console().json({"message": foreign})
+    assert json.loads(capsys.readouterr().out) == {"message": foreign}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_elsewhere_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str], foreign: str) -> None:
+    Console().line(foreign)
+    assert capsys.readouterr().out == f"{foreign}\n"
+
+
+def test_a_file_of_github_that_cannot_be_written_fails_no_release(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A container often gets the variables without the folder: the release is live all the same."""
+    missing = tmp_path / "not-mounted/output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(missing))
+    facts = {"release": "r1", "version": "v1", "url": "", "environment": "production"}
+    github.released({**facts, "worker": "shop"}, {})
+    assert f"GITHUB_OUTPUT cannot be written (No such file or directory): {missing}" in (
+        capsys.readouterr().err
+    )
 
 
 PLAN = Plan(

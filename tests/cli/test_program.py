@@ -96,6 +96,11 @@ def test_its_help_says_where_to_begin() -> None:
             "✗ A flag that takes a number was given another text\n  why:  '1s'\n"
             "  next: ./inv --help TASK",
         ),
+        (
+            "deploy.local -- --fast",
+            '✗ Nothing reads what stands behind "--": --fast\n'
+            '  next: leave out the "--"; flags stand behind their task',
+        ),
         ("--config", "✗ --config needs a value\n  next: ./inv --help TASK"),
         ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
     ],
@@ -383,6 +388,17 @@ def test_streams_that_are_closed_are_no_traceback_and_no_file_takes_their_place(
     command = 'exec "$0" "$1" <&- >&- 2>&-'
     words = ["sh", "-c", command, sys.executable, str(tmp_path / "closed.py")]
     assert subprocess.run(words, cwd=PROJECT, check=False).returncode == 0
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """As after `git checkout` of a branch that does not have it, in another terminal."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = 'rmdir "$PWD" && exec "$0" "$@"'
+    words = ["sh", "-c", command, sys.executable, *INSTALLED, "deploy.list"]
+    ended = subprocess.run(words, cwd=gone, text=True, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("✗ the folder that this command runs in cannot be read\n")
 
 
 ENDED = """

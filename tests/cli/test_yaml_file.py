@@ -57,3 +57,42 @@ def test_what_stands_twice_is_not_dropped_in_silence(tmp_path: Path, text: str, 
 def test_what_is_no_block_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(Refused, match=said):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("deploy:\n  webhooks: {stripe_api_version: 2024-13-01}\n", "'2024-13-01' is no timestamp"),
+        ("deploy:\n  a: !!int x\n", "'x' is no int"),
+        ("deploy:\n  a: !!bool x\n", "'x' is no bool"),
+        ("deploy:\n  a: !!timestamp x\n", "'x' is no timestamp"),
+        (f"deploy:\n  a: {'9' * 5000}\n", "'99999.*' is no int"),
+    ],
+)
+def test_a_value_that_is_none_of_its_kind_has_its_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises((ValueError, KeyError, AttributeError)):
+        yaml.safe_load(text)
+    with pytest.raises(yaml.YAMLError, match=f"{said}.*\n.*line 2"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: " + "[" * 200_000, "line 1 is too deep"),  # libyaml's composer ends the process
+        ("a:\n" + "".join(f"{' ' * n}a:\n" for n in range(1, 300)), "line 101 is too deep"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+                for a, b in zip("abcdefg", "bcdefgh", strict=True)
+            ),
+            "line 5 stands for too many values",
+        ),
+    ],
+)
+def test_what_would_take_the_memory_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        read(tmp_path, text)

@@ -285,7 +285,9 @@ def test_what_has_no_place_any_more_is_removed(host: Host, server: Server, stack
     assert plan(host, managed(dataclasses.replace(silent, secrets=kept))) == []
 
 
-@pytest.mark.parametrize("named", ["127.0.0.1:22x", "user@host:port"])
-def test_a_host_whose_port_is_no_number_is_refused(named: str) -> None:
+@pytest.mark.parametrize(
+    "named", ["127.0.0.1:22x", "user@host:port", "a..b", ".", "x" * 64, "\u202eb"]
+)
+def test_a_host_of_another_form_is_refused(named: str) -> None:
     with pytest.raises(Refused, match="names no host"), connected(named):
         pass

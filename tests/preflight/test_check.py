@@ -149,6 +149,24 @@ def test_only_and_skip(place: Place) -> None:
     assert not {"Slack", "OpenAI"} & {finding.name for finding in skipped.findings}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "only"),
+    [
+        ("CLOUDFLARE_API_TOKEN", "no token", "cloudflare"),
+        ("WORKER_URL", "https://shop.example:99999", "domains"),
+        ("WORKER_URL", "https://[::1", "routes"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_no_success(
+    place: Place, name: str, value: str, only: str
+) -> None:
+    """Its variable is told, although it is of another group; with --skip it is not."""
+    site = place.site({}, **{name: value})
+    report = check.run(site, only=[only])
+    assert [finding.name for finding in report.failures] == [name]
+    assert check.run(site, only=[only], skip=["variables"]).ok
+
+
 def test_wranglers_own_command_names_the_part_of_its_file(place: Place) -> None:
     """A binding of env.production is none of the top level."""
     place.write("worker/migrations/0001_users.sql", "CREATE TABLE users (id TEXT);")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
 from xswarm_deploy.errors import Refused, typed
-from xswarm_deploy.output import discard_output, escaped, unicode
+from xswarm_deploy.output import discard_output, escaped, inert, inert_json, unicode
 from xswarm_deploy.secret import dumped, one_line, redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
@@ -93,11 +93,11 @@ class Console:
         """Print one line, whatever line ends the text holds."""
         if not self.quiet:
             self._clear_bar()
-            self._put(self.paint(one_line(text), colour) + "\n")
+            self._put(self.paint(inert(one_line(text)), colour) + "\n")
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
-        text = dumped(data, indent=2, ordered=False)
+        text = inert_json(dumped(data, indent=2, ordered=False))
         self._put((text if unicode(self.stream) else escaped(text)) + "\n")
 
     def warn(self, text: str) -> None:
@@ -201,7 +201,7 @@ class Console:
         said = f" {entry.name:<9} {seconds:6.2f} s  {entry.detail}".rstrip()
         if not self.quiet:
             self._clear_bar()
-            self._put(self.paint(entry.mark, entry.colour) + one_line(said) + "\n")
+            self._put(self.paint(entry.mark, entry.colour) + inert(one_line(said)) + "\n")
 
     def _clear_bar(self) -> None:
         if self._bar_shown:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.invoking import Exit
+from xswarm_deploy.output import inert
 from xswarm_deploy.secret import redact
 
 
@@ -121,7 +122,7 @@ class DeployError(Exit):
             lines.append(f"  why:  {_indented(self.why)}")
         if self.remedy:
             lines.append(f"  next: {_indented(typed(self.remedy))}")
-        return "\n".join(lines)
+        return inert("\n".join(lines))
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.what, self.why) if part)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 from urllib.parse import urlsplit
 
+_LONGEST_LABEL: Final = 63  # characters of a part of a name (RFC 1035, section 2.3.4)
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL's host can only be this machine.
 
-    Where two parsers could read two hosts (a user, a backslash, white space), it is not.
+def is_address(url: str) -> bool:
+    """Return whether a URL names a host that can be asked, and that every parser reads alike.
+
+    Two read two hosts where there is a user, a backslash or white space.
     """
     try:
         parts = urlsplit(url)
@@ -18,7 +21,12 @@ def is_loopback(url: str) -> bool:
         return False
     if "@" in parts.netloc or "\\" in url or not url.isprintable() or " " in url:
         return False
-    return is_loopback_host(host)
+    return all(0 < len(label) <= _LONGEST_LABEL for label in host.removesuffix(".").split("."))
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL's host can only be this machine."""
+    return is_address(url) and is_loopback_host(urlsplit(url).hostname or "")
 
 
 def is_loopback_host(host: str) -> bool:
@@ -33,4 +41,4 @@ def is_loopback_host(host: str) -> bool:
 
 def is_nowhere(url: str) -> bool:
     """Return whether a URL says that nobody answers (RFC 2606: a host under ``.invalid``)."""
-    return (urlsplit(url).hostname or "").endswith(".invalid")
+    return is_address(url) and (urlsplit(url).hostname or "").endswith(".invalid")

@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 _UNICODE: Final = "utf"
 _BEYOND: Final = re.compile(r"[^\x00-\x7f]+")
+_BEFORE_COMMANDS: Final = r"(?m)^[^\S\n]*(?=::)|##(?=\[)"
 _PLAIN: Final = str.maketrans(
     {
         **{"✓": "+", "✅": "+", "✗": "x", "❌": "x", "⚠": "!", "🚨": "!!", "\ufe0f": ""},
@@ -53,6 +54,28 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 def escaped(json_text: str) -> str:
     """Return JSON in ASCII, each other character as JSON escapes it."""
     return _BEYOND.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
+
+
+def on_github() -> bool:
+    """Return whether this is a step of GitHub Actions, or of a runner that does as it does."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def inert(text: str) -> str:
+    """Return lines in which GitHub's runner finds no command: it obeys whoever wrote them.
+
+    A commit's subject, a file's name or an answer of the Worker may hold one, which would mask
+    text, hide annotations, or set outputs of the step. Elsewhere the text stays as it is.
+
+    Source: actions/runner, src/Runner.Common/ActionCommand.cs: ``::`` where a line begins, and
+    ``##[`` anywhere in it.
+    """
+    return re.sub(_BEFORE_COMMANDS, r"\g<0>\\", text) if on_github() else text
+
+
+def inert_json(text: str) -> str:
+    """Return the same JSON without such a command; in it no line begins with one."""
+    return text.replace("##[", "##\\u005b") if on_github() else text
 
 
 def discard_output(stream: TextIO) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.cli.locating import Place, of_error, of_finding
+from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, typed
+from xswarm_deploy.output import on_github
 from xswarm_deploy.secret import redact, without_secrets
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ _MARKS: Mapping[str, str] = {"pass": "✅", "warn": "⚠️", "fail": "❌", "un
 
 def active() -> bool:
     """Return whether this is a step of GitHub Actions."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
+    return on_github()
 
 
 @contextmanager
@@ -172,8 +174,16 @@ def _property(text: str) -> str:
 
 
 def _append(variable: str, text: str) -> None:
-    """Append to a file that GitHub names; without one there is nobody to read it."""
+    """Append to a file that GitHub names; without one there is nobody to read it.
+
+    Where it cannot be written, as in a container that has the variable and not the folder, that is
+    told: how the command ended stays as it is.
+    """
     name = os.environ.get(variable)
-    if name:
+    if not name:
+        return
+    try:
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        Console(sys.stderr).warn(f"{variable} cannot be written ({error.strerror}): {name}")

@@ -41,7 +41,7 @@ from xswarm_deploy.errors import (
     disk_refusal,
     typed_program,
 )
-from xswarm_deploy.output import discard_output, prepare
+from xswarm_deploy.output import discard_output, inert, prepare
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
 from xswarm_deploy.signals import exit_at_once
@@ -146,6 +146,10 @@ class Program(program.Program):
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
         self._parsed(super().parse_tasks)
+        left = str(self.core.remainder)
+        if left and not self.args.complete.value:  # Invoke leaves them to tasks, none of which asks
+            what = f'Nothing reads what stands behind "--": {left}'
+            raise Refused(what, "", 'leave out the "--"; flags stand behind their task')
 
     def parse_cleanup(self) -> None:
         """Do what ``--help`` and ``--list`` ask for."""
@@ -235,7 +239,17 @@ def main() -> None:
         gc.freeze()  # nor is any looked for at the end, among all that was imported
 
 
+def _require_folder() -> None:
+    """End where the folder that the command was typed in is gone, as after another checkout."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        what = "the folder that this command runs in cannot be read"
+        _end(Refused(what, error.strerror or "", "cd to your repository, then repeat the command"))
+
+
 def _run() -> None:
+    _require_folder()
     named = Program(
         name="Invoke",
         binary=typed_program(),
@@ -335,7 +349,8 @@ def _near(word: str, names: Iterable[str]) -> str:
 
 def _raised(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     """Print what nobody foresaw as Python does, without the secrets in it."""
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
+    said = redact("".join(traceback.format_exception(kind, error, at)))
+    sys.stderr.write(inert(said))
 
 
 def _end(error: DeployError) -> None:

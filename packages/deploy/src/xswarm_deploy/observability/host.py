@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.secret import redact
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fabric import Connection
 
 _CONNECT_SECONDS = 15
+_FORM: Final = "write --host user@host:22"
 _COMMAND_SECONDS = 60
 
 
@@ -189,6 +190,9 @@ def connected(
         why = "its key is in no file of known hosts"
         remedy = f"compare its key by another way, then: ssh {host}"
         raise Refused(f"{host} is not trusted", why, remedy) from None
+    except UnicodeError:  # of the codec for names of hosts
+        why = "a part of its name is empty, too long, or has a character that no name has"
+        raise Refused(f"{host!r} names no host", why, _FORM) from None
     except OSError as error:
         raise Unavailable(f"{host} does not answer", redact(str(error))) from None
     try:
@@ -206,8 +210,7 @@ def _connection(host: str, known_hosts: Path | None, key: Path | None) -> Connec
     try:
         connection = Connection(host, connect_kwargs=given)
     except ValueError:
-        why, remedy = "its port is no number", "write --host user@host:22"
-        raise Refused(f"{host!r} names no host", why, remedy) from None
+        raise Refused(f"{host!r} names no host", "its port is no number", _FORM) from None
     _trust_only_known(connection, known_hosts)
     return connection
 

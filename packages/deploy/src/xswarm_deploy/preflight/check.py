@@ -32,7 +32,7 @@ from xswarm_deploy.preflight import (
     webhooks,
 )
 from xswarm_deploy.preflight.looking import only_sound
-from xswarm_deploy.settings.variables import LOCAL
+from xswarm_deploy.settings.variables import BY_NAME, LOCAL
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import webhooks as webhooks_step
 
@@ -68,8 +68,11 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
     """
     _require_twin(site)
     probes = [probe for group in GROUPS for probe in group.probes(site)]
-    chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
-    found = run_probes(NAME, chosen, threads=max(1, len(chosen)))
+    wanted, unwanted = _known(probes, only), _known(probes, skip)
+    chosen = _chosen(probes, wanted, unwanted)
+    chosen += _chosen(_causes(site, probes, chosen), set(), unwanted)
+    looks = only_sound(site.settings, chosen)
+    found = run_probes(NAME, looks, threads=max(1, len(looks)))
     return causes.merged(found, site.settings)
 
 
@@ -120,6 +123,18 @@ def _require_twin(site: Site) -> None:
 def _chosen(probes: list[Probe], only: set[str], skip: set[str]) -> list[Probe]:
     wanted = [probe for probe in probes if not only or only & _labels(probe)]
     return [probe for probe in wanted if not skip & _labels(probe)]
+
+
+def _causes(site: Site, probes: list[Probe], chosen: list[Probe]) -> list[Probe]:
+    """Return the looks at variables for which some of the chosen ones cannot look.
+
+    Without them, ``--only cloudflare`` would pass where the token is no token.
+    """
+    wrong = {problem.name for problem in site.settings.problems()}
+    needed = {name for probe in chosen for name in getattr(probe, "needs", ())}
+    named = {BY_NAME[name].file_name(site.settings.environment) for name in needed} & wrong
+    theirs = (probe for probe in probes if probe.group == variables.GROUP and probe.name in named)
+    return [probe for probe in theirs if probe not in chosen]
 
 
 def _known(probes: list[Probe], labels: Iterable[str]) -> set[str]:

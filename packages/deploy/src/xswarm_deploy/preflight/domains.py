@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from xswarm_deploy import trust
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.loopback import is_loopback, is_nowhere
+from xswarm_deploy.loopback import is_address, is_loopback, is_nowhere
 from xswarm_deploy.preflight import address
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
@@ -47,8 +47,13 @@ def probes(site: Site) -> list[Probe]:
     made: list[Probe] = [of, *(_not_applicable(name, told) for name, told in why.items())]
     for name, url in hosts.items():
         if name not in why:
-            made += _of_host(site, name, urlsplit(url))
+            made += _of_host(site, name, urlsplit(url)) if is_address(url) else [_unread(name)]
     return made
+
+
+def _unread(name: str) -> Probe:
+    """Return the look at what is no address; it is left out for the variable's own failure."""
+    return probe(f"{name} DNS and TLS", GROUP, lambda: "", needs=(name,))
 
 
 def _nothing_to_look_at(url: str) -> str:
@@ -62,9 +67,14 @@ def _hosts(site: Site) -> dict[str, str]:
     seen: dict[str, str] = {}
     for name in ADDRESSES:
         url = site.settings.text(name)
-        if url and urlsplit(url).netloc not in {urlsplit(one).netloc for one in seen.values()}:
+        if url and _netloc(url) not in map(_netloc, seen.values()):
             seen[name] = url
     return seen
+
+
+def _netloc(url: str) -> str:
+    """Return the host and port that tell an address from others; of what is none, all of it."""
+    return urlsplit(url).netloc if is_address(url) else url
 
 
 def _not_applicable(name: str, why: str) -> Probe:

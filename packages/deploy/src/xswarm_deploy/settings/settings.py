@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xswarm_deploy import texts
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_address, is_loopback
 from xswarm_deploy.private import open_to_others
 from xswarm_deploy.secret import Secret, public
 from xswarm_deploy.settings import dev_vars, dotenv
@@ -40,6 +40,7 @@ PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
 DATABASE: Final = "TURSO_DATABASE_URL"
 OWN: Final = "A secret of the Worker's own; empty: the one that the Worker has already stays."
+_SCHEMES: Final = ("https://", "http://", "libsql://")
 D1: Final = "d1:"
 """Begins the URL of a D1 database, which Cloudflare's own token leads to."""
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
@@ -375,6 +376,8 @@ def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, s
         return "weak", f"only {len(set(value))} different characters", f"{name}: {variable.comment}"
     if variable.pattern and not re.fullmatch(variable.pattern, value):
         return "format", "not in the expected form", f"{name}: {variable.comment}"
+    if value.lower().startswith(_SCHEMES) and not is_address(value):
+        return "format", "no host and port that can be asked", f"{name}: write https://HOST"
     if value.lower().startswith("http://") and not is_loopback(value):
         return "format", "http is for addresses of this machine alone", f"{name}: write https://"
     if name == "ENVIRONMENT" and value != environment:
