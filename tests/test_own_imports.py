@@ -20,6 +20,7 @@ ALLOWED = {
     "environment.py": CLIENTS,
     "services/cloudflare/__init__.py": CLIENTS,
     "services/cloudflare/observed.py": CLIENTS,
+    "database/asking.py": CLIENTS,
     "database/client.py": CLIENTS,
     "database/counting.py": HARMLESS,
     "database/d1.py": CLIENTS,

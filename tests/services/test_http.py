@@ -21,6 +21,7 @@ from xswarm_deploy.services.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Obstructed,
     RateLimited,
     ServiceError,
     ServiceUnavailable,
@@ -56,7 +57,7 @@ def test_reads_json_and_sends_the_credential(fake_time: Any) -> None:
         (409, Conflict),
         (412, Conflict),
         (422, Invalid),
-        (301, Invalid),
+        (301, Obstructed),
     ],
 )
 def test_each_refusal_has_its_type_and_is_not_repeated(
@@ -164,7 +165,7 @@ def test_nothing_listens_is_no_doubt_and_is_repeated(fake_time: Any) -> None:
     with pytest.raises(ServiceUnavailable) as caught:
         http(fake_time, url).post("/x")
     assert not caught.value.in_doubt
-    assert caught.value.said == "no connection"
+    assert caught.value.said == "no connection: connection refused"
     assert len(fake_time.slept) == 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from xswarm_deploy.errors import Refused
 from xswarm_monitoring.printable import storable
@@ -58,3 +59,28 @@ def page_title(text: str) -> str:
         return ""
     found = re.search(r"<title>([^<]*)</title>", text)
     return f"a page in HTML: {' '.join(found[1].split()) if found else 'without a title'}"
+
+
+_EDGE: Final = re.compile(r"\s*error code: 1\d{3}\s*")
+UNBLOCK: Final = (
+    "a firewall, a proxy or a login page answers here: ask who runs this network, or try from"
+    " another one; HTTPS_PROXY and NO_PROXY name the way"
+)
+"""What to do about an answer of somebody in between."""
+
+
+def of_another(text: str) -> str:
+    """Return who answered in place of the service that was asked; empty: it may be the service.
+
+    A page in HTML is a proxy's, a login's or an edge's: no provider's API has any. Cloudflare's
+    edge refuses programs by a line such as ``error code: 1020``.
+    """
+    return f"Cloudflare's edge: {text.strip()}" if _EDGE.fullmatch(text) else page_title(text)
+
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+
+def number(text: str) -> int | None:
+    """Return a number that stands in a header of somebody's; None: it is none, or has no end."""
+    return int(text) if _NUMBER.fullmatch(text) else None

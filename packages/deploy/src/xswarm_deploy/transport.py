@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 import ssl
 import threading
@@ -17,9 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
-from xswarm_deploy import trust
+from xswarm_deploy import dialing, trust
 from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.requesting import requests, urllib3
@@ -32,6 +35,9 @@ _UNSENT: Final = 2 * PIECE  # bytes the system may hold back, so that what is co
 _LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _OPENING: Final = 10.0  # seconds to open a connection ahead
 _READ: Final = 64 * 1024  # bytes of a buffer for reading
+_LARGEST_REFUSAL: Final = 1024 * 1024  # bytes; of a text requests guesses how it is encoded
+_ANNOUNCED: Final = range(102, 200)
+"""Statuses that only announce an answer (RFC 9110, 15.2), beside 100, which http.client passes."""
 
 Sent = Callable[[int], None]
 """Called with the bytes of a body that have left so far; less than before: it begins again."""
@@ -39,11 +45,11 @@ Sent = Callable[[int], None]
 Guard = Callable[[], None]
 
 
-class TooLarge(Exception):
+class TooLarge(requests.RequestException):
     """An answer holds more than was allowed for."""
 
 
-class TooSlow(Exception):
+class TooSlow(requests.RequestException):
     """An answer was not complete at its deadline."""
 
 
@@ -52,24 +58,46 @@ class Exchange:
     """Measure one request and its answer.
 
     Args:
-        seconds: what connecting, waiting and reading may take; sending is not counted.
+        seconds: what connecting, waiting and reading may take; sending is not counted, nor what
+            is done between two reads.
         sent: called after each piece of the body.
         guard: called before each piece of the request leaves; what it raises keeps it here.
+        pace: bytes of an answer that put the end off by a second; 0: none do.
+        largest: bytes that the answer's body may hold, unpacked; None: as many as come.
         sending: seconds that sending took so far.
     """
 
     seconds: float | None = None
     sent: Sent | None = None
     guard: Guard | None = None
+    pace: float = 0.0
+    largest: int | None = None
     sending: float = 0.0
     _bytes: int = 0
+    _received: int = 0
+    _away: float = 0.0  # seconds between two reads
     _began: float = field(default_factory=time.monotonic)
+    _last_read: float | None = None
 
     def left(self) -> float | None:
         """Return the seconds that remain for the answer; None where there is no limit."""
         if self.seconds is None:
             return None
-        return self.seconds - (time.monotonic() - self._began - self.sending)
+        earned = self._received / self.pace if self.pace else 0.0
+        return self.seconds + earned - (self._passed() - self.sending - self._away)
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._began
+
+    def reading(self) -> None:
+        """Note that a part of the answer is read now."""
+        if self._last_read is not None:
+            self._away += time.monotonic() - self._last_read
+
+    def received(self, count: int) -> None:
+        """Note that so many bytes of the answer have come."""
+        self._received += count
+        self._last_read = time.monotonic()
 
     def passed(self, count: int, seconds: float) -> None:
         """Note that so many bytes have left in so many seconds."""
@@ -84,7 +112,12 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 @contextmanager
 def exchange(
-    seconds: float | None = None, sent: Sent | None = None, guard: Guard | None = None
+    seconds: float | None = None,
+    sent: Sent | None = None,
+    guard: Guard | None = None,
+    *,
+    pace: float = 0.0,
+    largest: int | None = None,
 ) -> Iterator[Exchange]:
     """Limit and measure the request that is sent inside, by this thread.
 
@@ -92,8 +125,10 @@ def exchange(
         seconds: what connecting, waiting and reading may take in all; None: no limit.
         sent: called after each piece of the body.
         guard: called before each piece of the request leaves.
+        pace: bytes of an answer that put the end off by a second; 0: none do.
+        largest: bytes that the answer's body may hold, unpacked; None: as many as come.
     """
-    made = Exchange(seconds, sent, guard)
+    made = Exchange(seconds, sent, guard, pace, largest)
     token = _exchange.set(made)
     try:
         yield made
@@ -113,12 +148,15 @@ class _Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        self._limits.reading()
         left = self._limits.left()
         if left is not None:
             if left <= 0:
                 raise TimeoutError("the answer is not complete at its deadline")
             self._sock.settimeout(left if self._timeout is None else min(left, self._timeout))
-        return self._file.readinto(buffer)
+        count = self._file.readinto(buffer)
+        self._limits.received(count or 0)
+        return count
 
     def close(self) -> None:
         self._file.close()
@@ -135,13 +173,59 @@ class _Response(http.client.HTTPResponse):
             raw = self.fp.detach()
             self.fp = io.BufferedReader(_Timed(raw, sock, limits), _READ)
 
+    def _read_status(self) -> Any:
+        """Return the status line of the answer itself: http.client takes 102 and 103 for one."""
+        found = super()._read_status()  # type: ignore[misc]  # of http.client, without types
+        while found[1] in _ANNOUNCED:
+            http.client.parse_headers(self.fp)
+            found = super()._read_status()  # type: ignore[misc]
+        return found
+
+
+class _Limited:
+    """The body of an answer, which ends with an error where it is larger than was allowed for."""
+
+    def __init__(self, raw: Any, largest: int) -> None:
+        self._raw, self._largest = raw, largest
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *given: Any, **named: Any) -> Iterator[bytes]:
+        """Yield the body as it comes."""
+        size = 0
+        for part in self._raw.stream(*given, **named):
+            size += len(part)
+            if size > self._largest:
+                self._raw.close()
+                raise TooLarge
+            yield part
+
 
 class _Pieces:
-    """Send what is given piece by piece; goes before one of urllib3's connections."""
+    """Connect by the quickest way, and send piece by piece; before one of urllib3's connections."""
 
+    host: str
+    port: int
+    timeout: Any
+    socket_options: Any
+    _dns_host: str
     sock: socket.socket | None
     connect: Callable[[], None]
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        named = self.timeout
+        seconds = named if isinstance(named, int | float) else socket.getdefaulttimeout()
+        options, made = self.socket_options or (), cast("Any", self)
+        try:
+            return dialing.connect(self._dns_host, self.port, seconds, options, _for_resolving())
+        except socket.gaierror as error:
+            raise urllib3.exceptions.NameResolutionError(self.host, made, error) from error
+        except TimeoutError as error:
+            raise urllib3.exceptions.ConnectTimeoutError(made, "no connection in time") from error
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(made, str(error)) from error
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -153,6 +237,13 @@ class _Pieces:
             _send_all(sock, memoryview(data).cast("B"))
         finally:
             sock.settimeout(before)
+
+
+def _for_resolving() -> float:
+    """Return the seconds that the exchange under way leaves for finding a host's addresses."""
+    limits = _exchange.get()
+    left = limits.left() if limits is not None else None
+    return dialing.RESOLVING if left is None else max(0.0, min(dialing.RESOLVING, left))
 
 
 def _send_all(sock: socket.socket, data: memoryview) -> None:
@@ -239,6 +330,15 @@ class Adapter(requests.adapters.HTTPAdapter):
         """Return the pool for a request, and for the certificates that are trusted."""
         return super().get_connection_with_tls_context(request, _trusted(verify), proxies, cert)
 
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Return the answer; its body is limited as the exchange says."""
+        made = super().build_response(req, resp)
+        limits = _exchange.get()
+        if limits is not None and limits.largest is not None:
+            most = limits.largest if made.ok else min(limits.largest, _LARGEST_REFUSAL)
+            made.raw = _Limited(resp, most)
+        return made
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Let a connection trust the certificates that the environment names."""
         try:
@@ -299,25 +399,74 @@ def reason(error: Exception) -> str:
     """Return why a request failed, in words of our own: the error's own may leak."""
     if found := _certificate_error(error):
         return f"the TLS certificate is not trusted: {found.verify_message}"
-    if isinstance(error, NoCertificates):
-        return "the certificates that this machine's environment names are not there"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS handshake failed"
+    for kinds, told in _REASONS:
+        if isinstance(error, kinds):
+            return told
     if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy gave no connection (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
+        said = (
+            f"the proxy answers {status} and" if (status := _proxy_status(error)) else "the proxy"
+        )
+        return f"{said} gave no connection (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
     if not was_sent(error):
-        return "no connection"
-    return "the connection broke before the reply was complete"
+        return _unconnected(error)
+    return _broken(error)
+
+
+def _unconnected(error: Exception) -> str:
+    why = getattr(_cause(error), "__cause__", None)
+    said = why.strerror if isinstance(why, OSError) else None
+    if isinstance(why, socket.gaierror):
+        asked = getattr(getattr(error, "request", None), "url", None) or ""
+        return f"no connection: the name {urlsplit(asked).hostname} does not resolve ({said})"
+    return f"no connection: {said[0].lower()}{said[1:]}" if said else "no connection"
+
+
+def _broken(error: Exception) -> str:
+    """Return what was wrong with an answer that began, or never came."""
+    cause = _cause(error)
+    within = {type(each) for each in (error, cause, *getattr(cause, "args", ()))}
+    return next(
+        (told for kind, told in _BREAKS if kind in within),
+        "the connection broke before the reply was complete",
+    )
 
 
 def remedy(error: Exception) -> str:
     """Return what to do about a request that failed; empty: that depends on the service."""
+    if _proxy_status(error) == str(_PROXY_LOGIN.value):
+        return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, then again"
     untrusted = isinstance(error, NoCertificates) or _certificate_error(error)
     return trust.remedy() if untrusted else ""
+
+
+_PROXY_LOGIN: Final = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+def _proxy_status(error: Exception) -> str:
+    """Return the status by which a proxy refused to connect; empty: it is no such error."""
+    if not isinstance(error, requests.exceptions.ProxyError):
+        return ""
+    found = _TUNNEL.search(str(getattr(_cause(error), "original_error", "")))
+    return found[1] if found else ""
+
+
+_REASONS: Final[tuple[tuple[Any, str], ...]] = (
+    (NoCertificates, "the certificates that this machine's environment names are not there"),
+    (TooLarge, "the answer is larger than any that belongs here"),
+    (TooSlow, "no complete answer in time"),
+    (requests.exceptions.SSLError, "the TLS handshake failed"),
+    (requests.exceptions.ConnectTimeout, "no connection in time"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError), "no answer in time"),
+)
+_BREAKS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (urllib3.exceptions.ReadTimeoutError, "no complete answer in time"),
+    (urllib3.exceptions.DecodeError, "the answer cannot be unpacked"),
+    (http.client.BadStatusLine, "what answers there does not speak HTTP"),
+    (http.client.LineTooLong, "the head of the answer has no end"),
+    (http.client.HTTPException, "the head of the answer has no end"),
+)
+"""By the very type: a connection that was closed is a kind of BadStatusLine, too."""
 
 
 _NEVER_SENT: Final = (
@@ -334,6 +483,16 @@ def was_sent(error: Exception) -> bool:
     if isinstance(_cause(error), urllib3.exceptions.NewConnectionError):
         return False
     return _certificate_error(error) is None
+
+
+def broke(error: Exception) -> bool:
+    """Return whether the connection itself broke, so that another one may do better."""
+    slow = (requests.Timeout, urllib3.exceptions.TimeoutError, TooSlow, TooLarge)
+    cause = _cause(error)
+    if isinstance(error, slow) or isinstance(cause, slow) or not was_sent(error):
+        return False
+    kinds = (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError, OSError)
+    return isinstance(error, kinds) and isinstance(cause, kinds)
 
 
 def _cause(error: Exception) -> object:

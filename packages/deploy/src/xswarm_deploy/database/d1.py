@@ -17,16 +17,17 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from xswarm_deploy import permissions, texts
-from xswarm_deploy.database import fencing, limits
+from xswarm_deploy import permissions
+from xswarm_deploy.database import asking, fencing, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.literals import with_literals
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
-from xswarm_deploy.database.statements import first_words, split
+from xswarm_deploy.database.statements import first_words, only_reads, split
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret, redact
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "d1"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
+_WHOLE_SECONDS: Final = 70.0  # of an answer; more as long as it comes
 _TRIES_TO_CONNECT: Final = 3
 _CONNECTIONS = 16  # that are kept, for as many threads
 _REHEARSED: Final = "rehearsed and rolled back"
@@ -47,6 +49,7 @@ _TOLD: Final = re.compile(
     re.DOTALL,
 )
 _LONGEST: Final = 300  # characters of an unexpected answer that an error quotes
+_NOT_D1: Final = "the answer is not D1's"
 _SQL_FAILED: Final = 7500
 _MISSING: Final = 7404
 _STATUS: Final[Mapping[int, Kind]] = {
@@ -96,7 +99,7 @@ class D1Database:
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
         """Run one statement, which is a transaction of its own."""
         statement = Statement(sql, parameters)
-        (found,) = self._run([_query(statement)])
+        (found,) = self._run([_query(statement)], harmless=only_reads(sql))
         return _result(statement, found)
 
     def transaction(
@@ -127,7 +130,9 @@ class D1Database:
             return []
         started = time.perf_counter()
         if keep:
-            found = self._placed([*before, *queries, *after], len(before), len(queries))
+            harmless = all(only_reads(each.sql) for each in statements)
+            all_ = [*before, *queries, *after]
+            found = self._placed(all_, len(before), len(queries), harmless=harmless)
             own = found[len(before) : len(before) + len(queries)]
             return [_result(one, told) for one, told in zip(statements, own, strict=True)]
         self._rehearse([*before, *queries, *after], len(before), len(queries))
@@ -141,6 +146,8 @@ class D1Database:
     def position(self) -> str:
         """Return how far it is: its bookmark, by which D1 also goes back in time."""
         answer = self._answer("GET", "/time_travel/bookmark")
+        if not isinstance(answer, Mapping) or "bookmark" not in answer:
+            raise DatabaseError("unavailable", _NOT_D1)
         return str(answer["bookmark"])
 
     def replace(self, statements: Iterable[str], position: str) -> bool:  # noqa: ARG002
@@ -177,11 +184,11 @@ class D1Database:
         self.close()
 
     def _placed(
-        self, queries: Sequence[dict[str, Any]], first: int, count: int
+        self, queries: Sequence[dict[str, Any]], first: int, count: int, *, harmless: bool
     ) -> list[dict[str, Any]]:
         """Run a batch; where it fails, find out by which statement."""
         try:
-            return self._run(queries)
+            return self._run(queries, harmless=harmless)
         except DatabaseError as error:
             error.statement = self._place(error, queries, first, count)
             raise
@@ -196,7 +203,7 @@ class D1Database:
     def _failure(self, queries: Sequence[dict[str, Any]]) -> DatabaseError | None:
         """Rehearse a batch, and return why it would fail; None: it would not."""
         try:
-            self._run([*queries, {"sql": _MARK}])
+            self._run([*queries, {"sql": _MARK}], harmless=True)
         except DatabaseError as error:
             return None if _REHEARSED in error.why else error
         raise DatabaseError("failed", "a rehearsal was not rolled back", in_doubt=True)
@@ -218,28 +225,36 @@ class D1Database:
                 bad = middle
         return bad - 1 - first
 
-    def _run(self, queries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _run(self, queries: Sequence[dict[str, Any]], *, harmless: bool) -> list[dict[str, Any]]:
         body = queries[0] if len(queries) == 1 else {"batch": list(queries)}
-        found = self._answer("POST", "/raw", body)
+        found = self._answer("POST", "/raw", body, harmless=harmless)
         if not isinstance(found, list) or len(found) != len(queries):
-            raise DatabaseError("unavailable", "the answer is not D1's", in_doubt=True)
+            raise DatabaseError("unavailable", _NOT_D1, in_doubt=True)
         return found
 
-    def _answer(self, method: str, path: str, body: object = None) -> Any:
+    def _answer(self, method: str, path: str, body: object = None, *, harmless: bool = True) -> Any:
+        act = partial(self._sent, method, path, body)
+        return asking.once_more(act, harmless=harmless, anew=self._session().close)
+
+    def _sent(self, method: str, path: str, body: object) -> Any:
         """Send a request, and return the result in its envelope."""
         from requests.exceptions import RequestException
 
+        from xswarm_deploy import transport
+
         self.round_trips += 1
+        limits = transport.exchange(_WHOLE_SECONDS, pace=asking.PACE, largest=asking.LARGEST)
         try:
-            reply = self._session().request(
-                method,
-                f"{self.access.base}{self._path}{path}",
-                data=None if body is None else json.dumps(body).encode(),
-                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
-                allow_redirects=False,
-            )
+            with limits:
+                reply = self._session().request(
+                    method,
+                    f"{self.access.base}{self._path}{path}",
+                    data=None if body is None else json.dumps(body).encode(),
+                    timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                    allow_redirects=False,
+                )
         except RequestException as error:
-            raise _unreached(error, _REACH) from None
+            raise asking.unreached(error, _REACH) from None
         return _unwrapped(reply, self.url.removeprefix(f"{SCHEME}:"))
 
     def _session(self) -> Session:
@@ -269,13 +284,6 @@ def _open(access: D1Access) -> Session:
     adapter = transport.Adapter(max_retries=retry, pool_maxsize=_CONNECTIONS)
     session.mount(access.base.partition("//")[0] + "//", adapter)
     return session
-
-
-def _unreached(error: Exception, remedy: str) -> DatabaseError:
-    from xswarm_deploy import transport
-
-    sent, told = transport.was_sent(error), transport.remedy(error) or remedy
-    return DatabaseError("unavailable", transport.reason(error), in_doubt=sent, remedy=told)
 
 
 def _queries(statements: Sequence[Statement]) -> list[dict[str, Any]]:
@@ -311,6 +319,13 @@ def _query(statement: Statement) -> dict[str, Any]:
 
 
 def _result(statement: Statement, found: Mapping[str, Any]) -> Result:
+    try:
+        return _read(statement, found)
+    except asking.ODD:
+        raise DatabaseError("unavailable", _NOT_D1, in_doubt=True) from None
+
+
+def _read(statement: Statement, found: Mapping[str, Any]) -> Result:
     held, meta = found["results"], found["meta"]
     columns = tuple(map(str, held["columns"]))
     rows = [
@@ -340,19 +355,23 @@ def _unwrapped(reply: Response, database: str) -> Any:
     try:
         answer = reply.json()
         failed = not answer["success"]
-        errors = answer.get("errors") or [{}]
-    except (ValueError, KeyError, TypeError):
-        said = redact(texts.page_title(reply.text) or reply.text)[:_LONGEST]
-        raise DatabaseError(
-            _STATUS.get(reply.status_code, "unavailable"),
-            f"HTTP {reply.status_code}: {said}",
-            in_doubt=reply.status_code >= 500 or reply.ok,
-            remedy=_REACH,
-        ) from None
+        result = None if failed else answer["result"]
+        code, message = _first(answer.get("errors"))
+    except asking.ODD:
+        kind = _STATUS.get(reply.status_code)
+        raise asking.refused(reply.status_code, reply.text, _REACH, kind) from None
     if failed:
-        code, message = int(errors[0].get("code") or 0), str(errors[0].get("message") or "")
         raise _error(reply.status_code, code, message, database)
-    return answer["result"]
+    return result
+
+
+def _first(errors: object) -> tuple[int, str]:
+    """Return code and message of the first error, as far as it is one."""
+    found = errors[0] if isinstance(errors, list) and errors else errors
+    if not isinstance(found, Mapping):
+        return 0, str(found or "")
+    code = found.get("code")
+    return code if isinstance(code, int) else 0, str(found.get("message") or "")
 
 
 def _error(status: int, code: int, message: str, database: str) -> DatabaseError:
@@ -371,4 +390,5 @@ def _error(status: int, code: int, message: str, database: str) -> DatabaseError
         return DatabaseError("busy", why)
     kind = _STATUS.get(status, "failed" if code == _SQL_FAILED else "unavailable")
     remedy = permissions.remedy("/d1/", status, [str(code)], message)
-    return DatabaseError(kind, why, in_doubt=status >= 500, remedy=remedy)
+    passing = status in asking.BETWEEN
+    return DatabaseError(kind, why, in_doubt=status >= 500, remedy=remedy, passing=passing)

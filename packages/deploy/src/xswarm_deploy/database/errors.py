@@ -30,6 +30,8 @@ class DatabaseError(DeployError):
         statement: the place of the failing statement in its transaction, from 0.
         in_doubt: the request may have been carried out although no reply came.
         remedy: what to type or change next.
+        passing: the connection broke, or what lies between had no answer: asking once more may
+            help, where that is harmless.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class DatabaseError(DeployError):
         statement: int | None = None,
         in_doubt: bool = False,
         remedy: str = "",
+        passing: bool = False,
     ) -> None:
         self.kind: Kind = kind
+        self.passing = passing
         self.statement = statement
         self.in_doubt = in_doubt
         self.exit_code = ExitCode.UNAVAILABLE if kind == "unavailable" else ExitCode.REFUSED

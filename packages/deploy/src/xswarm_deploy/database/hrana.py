@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from xswarm_deploy.database import floats
+from xswarm_deploy.database import asking, floats
 from xswarm_deploy.database.errors import DatabaseError, kind_of
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
 
@@ -120,7 +120,7 @@ def understood(read: Callable[P, T]) -> Callable[P, T]:
     def reader(*given: P.args, **named: P.kwargs) -> T:
         try:
             return read(*given, **named)
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
+        except asking.ODD:
             raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
 
     return reader

@@ -53,6 +53,7 @@ class Loading:
             if not table.made_along:
                 self._make(table)
 
+    @hrana.understood
     def read(self, entries: Iterator[hrana.Json], count: int) -> None:
         """Take the rows in.
 

@@ -40,6 +40,9 @@ _CALLED = (
 # What sqlite3_complete() tells apart: SQLite lets any other token follow EXPLAIN.
 _TOLD = frozenset({"EXPLAIN", "CREATE", "TEMP", "TEMPORARY", "TRIGGER", "END"})
 
+_READING = frozenset({"SELECT", "VALUES", "EXPLAIN"})
+_CHANGES = r"\b(?:INSERT|UPDATE|DELETE|REPLACE)\b"
+
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -57,6 +60,14 @@ class Fragment(NamedTuple):
 
     sql: str
     line: int
+
+
+def only_reads(sql: str) -> bool:
+    """Return whether a statement surely changes nothing, so that it may be run twice."""
+    (word,) = first_words(sql, 1) or ("",)
+    if word == "PRAGMA":
+        return "=" not in sql
+    return word in _READING or (word == "WITH" and not _compiled(_CHANGES).search(sql))
 
 
 def split(text: str, line: int = 1) -> list[Fragment]:

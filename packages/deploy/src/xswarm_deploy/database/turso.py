@@ -11,31 +11,32 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from xswarm_deploy import fence, imports
-from xswarm_deploy.database import fencing, hrana, limits
-from xswarm_deploy.database.errors import DatabaseError, Kind
+from xswarm_deploy.database import asking, fencing, hrana, limits
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
-from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.database.statements import only_reads
+from xswarm_deploy.secret import Secret
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, RequestException, Response
     from turso_python.connection import TursoConnection
 
+T = TypeVar("T")
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
 _FIRST_SECONDS = 30  # for the first answer of all, which no long statement needs: is it there?
 _TRIES_TO_CONNECT = 3
 _CONNECTIONS = 16  # that are kept, for as many threads
-_LONGEST_ANSWER = 300  # characters of an unexpected answer that an error quotes
+_QUOTED = 300  # characters of the server's words that an error quotes
 _NO_JSON = "the answer is no JSON: a page of a proxy, or of a network that wants a login?"
-_LEADS_AWAY = "the answer leads to another place: is it a network that wants a login?"
 _importing = threading.Lock()
 
 
@@ -65,7 +66,7 @@ class TursoDatabase:
         if sql.lstrip().upper().startswith(("BEGIN", "SAVEPOINT")):
             raise DatabaseError("syntax", "a transaction is opened by transaction() only")
         request = {"type": "execute", "stmt": hrana.statement(Statement(sql, parameters))}
-        return hrana.result(self._answer(request))
+        return hrana.result(self._answer(request, harmless=only_reads(sql)))
 
     def transaction(
         self,
@@ -101,16 +102,15 @@ class TursoDatabase:
         steps = [
             {"stmt": {"sql": sql}, **hrana.after(place - 1)} for place, sql in enumerate(statements)
         ]
-        connection = self._connection()
-        with _translated():
-            self.round_trips += 1
-            reply = _post(connection, "/v3/cursor", json.dumps({"batch": {"steps": steps}}))
-        with reply:
+        body = json.dumps({"batch": {"steps": steps}})
+        between = (sql for sql in statements if sql not in ("BEGIN", "COMMIT"))
+        harmless = all(map(only_reads, between))
+        with self._repeated(partial(self._streaming, body), harmless=harmless) as reply:
             yield _entries(reply)
 
     def position(self) -> str:
         """Return how far its log is; see :class:`xswarm_deploy.database.client.Database`."""
-        return hrana.position(self._answer(hrana.execute("SELECT 1")))
+        return hrana.position(self._answer(hrana.execute("SELECT 1"), harmless=True))
 
     def replace(self, statements: Iterable[str], position: str) -> bool:
         """Run all or none, if nobody has written since; see the same.
@@ -168,33 +168,57 @@ class TursoDatabase:
         self, statements: Sequence[Statement], begin: str, *, foreign_keys: bool, keep: bool
     ) -> list[Result]:
         steps = hrana.atomic(statements, begin=begin, foreign_keys=foreign_keys, keep=keep)
-        answer = self._pipeline([{"type": "batch", "batch": {"steps": list(steps)}}])[0]
+        harmless = not keep or all(only_reads(each.sql) for each in statements)
+        asked = [{"type": "batch", "batch": {"steps": list(steps)}}]
+        answer = self._pipeline(asked, harmless=harmless)[0]
         if hrana.is_refused(answer):  # as a whole, before any statement ran
             raise hrana.failure(answer["error"], self._first_unreadable(statements))
         return hrana.atomic_results(hrana.outcome(answer), foreign_keys=foreign_keys)
 
     def _streamed(self, body: str | Iterator[bytes], url: str | None = None) -> hrana.Json:
         """Send a pipeline as it is made, to where its stream lives."""
-        with _translated():
-            self.round_trips += 1
-            with _post(self._connection(), "/v2/pipeline", body, url) as reply:
-                answer: hrana.Json = reply.json()
+        with (
+            self._exchange(largest=asking.LARGEST) as connection,
+            _post(connection, "/v2/pipeline", body, url) as reply,
+        ):
+            answer: hrana.Json = reply.json()
         return answer
+
+    def _streaming(self, body: str) -> Response:
+        """Send a cursor's request, and return the answer as it begins."""
+        with self._exchange() as connection:
+            return _post(connection, "/v3/cursor", body)
+
+    @contextmanager
+    def _exchange(self, largest: int | None = None) -> Iterator[TursoConnection]:
+        """Yield the connection for one request, whose answer is limited in time and size."""
+        from xswarm_deploy import transport
+
+        connection = self._connection()
+        self.round_trips += 1
+        seconds = sum(connection.timeout)
+        with _translated(), transport.exchange(seconds, pace=asking.PACE, largest=largest):
+            yield connection
+
+    def _repeated(self, act: Callable[[], T], *, harmless: bool) -> T:
+        return asking.once_more(act, harmless=harmless, anew=self._connection().session.close)
 
     def _first_unreadable(self, statements: Sequence[Statement]) -> int | None:
         """Find the statement a whole batch was refused for, without running any."""
         asked = [{"type": "execute", "stmt": {"sql": f"EXPLAIN {s.sql}"}} for s in statements]
-        codes = [answer.get("error", {}).get("code", "") for answer in self._pipeline(asked)]
+        answers = self._pipeline(asked, harmless=True)
+        codes = [answer.get("error", {}).get("code", "") for answer in answers]
         refused = [place for place, code in enumerate(codes) if code.startswith("SQL_")]
         return refused[0] if refused else None
 
-    def _answer(self, request: hrana.Json) -> hrana.Json:
-        return hrana.outcome(self._pipeline([request])[0])
+    def _answer(self, request: hrana.Json, *, harmless: bool) -> hrana.Json:
+        return hrana.outcome(self._pipeline([request], harmless=harmless)[0])
 
-    def _pipeline(self, requests: Sequence[hrana.Json]) -> list[hrana.Json]:
-        connection = self._connection()
-        with _translated():
-            self.round_trips += 1
+    def _pipeline(self, requests: Sequence[hrana.Json], *, harmless: bool) -> list[hrana.Json]:
+        return self._repeated(partial(self._sent, requests), harmless=harmless)
+
+    def _sent(self, requests: Sequence[hrana.Json]) -> list[hrana.Json]:
+        with self._exchange(largest=asking.LARGEST) as connection:
             answers: list[hrana.Json] = connection.execute_pipeline(list(requests))["results"]
             if type(answers) is not list or len(answers) <= len(requests):
                 raise IndexError  # closing the stream has an answer, too
@@ -308,20 +332,29 @@ _PIECE = 1 << 18
 
 def _entries(reply: Response) -> Iterator[hrana.Json]:
     """Return a cursor's entries, a JSON object a line, as they arrive."""
+    with _translated():
+        pieces = reply.iter_content(_PIECE)
     waiting: list[bytes] = []
-    pieces = reply.iter_content(_PIECE)
     while True:
         with _translated():
             piece = next(pieces, None)
-            if piece is None:
-                return
-            first, *others = piece.split(b"\n")
-            waiting.append(first)
+            first, *others = (b"".join(waiting), b"") if piece is None else piece.split(b"\n")
+            waiting = [first] if piece is None else [*waiting, first]
             if not others:
+                _require_bounded(waiting)
                 continue
             entries = [json.loads(line) for line in (b"".join(waiting), *others[:-1]) if line]
             waiting = [others[-1]]
         yield from entries
+        if piece is None:
+            return
+
+
+def _require_bounded(line: Sequence[bytes]) -> None:
+    from xswarm_deploy import transport
+
+    if sum(map(len, line)) > asking.LARGEST:
+        raise transport.TooLarge
 
 
 @contextmanager
@@ -333,29 +366,25 @@ def _translated() -> Iterator[None]:
         yield
     except _library().TursoHTTPError as error:
         raise _of_status(error.status, str(error.message)) from None
-    except JSONDecodeError:
+    except (JSONDecodeError, json.JSONDecodeError):
         raise DatabaseError("unavailable", _NO_JSON, in_doubt=True) from None
     except RequestException as error:
         raise _unreached(error) from None
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+    except asking.ODD:
         raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
 
 
 def _unreached(error: RequestException) -> DatabaseError:
     from requests.exceptions import TooManyRedirects
 
-    from xswarm_deploy import transport
-
     if isinstance(error, TooManyRedirects):
-        return DatabaseError("unavailable", _LEADS_AWAY)
-    sent, remedy = transport.was_sent(error), transport.remedy(error)
-    return DatabaseError("unavailable", transport.reason(error), in_doubt=sent, remedy=remedy)
+        return DatabaseError("unavailable", asking.LEADS_AWAY)
+    return asking.unreached(error)
 
 
 def _of_status(status: int, message: str) -> DatabaseError:
-    why = f"HTTP {status}: {redact(message)[:_LONGEST_ANSWER]}"
     if "invalid utf-8" in message:
-        return DatabaseError("value", f"a text is no UTF-8 ({why})")
-    kinds: dict[int, Kind] = {400: "value", 401: "unauthorised", 403: "unauthorised"}
-    kind = kinds.get(status, "too large" if status == 413 else "unavailable")
-    return DatabaseError(kind, why, in_doubt=status >= 500)
+        return DatabaseError("value", f"a text is no UTF-8 (HTTP {status}: {message[:_QUOTED]})")
+    return asking.refused(
+        status, message, kind="value" if status == HTTPStatus.BAD_REQUEST else None
+    )

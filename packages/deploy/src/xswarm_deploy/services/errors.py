@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.errors import DeployError, ExitCode
 from xswarm_deploy.secret import redact
-from xswarm_deploy.texts import page_title
 
 _LONGEST_CODE, _MOST_CODES = 80, 5  # characters and codes: a provider's are short and few
 _LONGEST_MESSAGE = 300  # characters of a provider's own words that are worth reading
@@ -127,6 +127,31 @@ def error_kind(status: int) -> type[ServiceError]:
     return kinds.get(status, Invalid)
 
 
+class Obstructed(ServiceUnavailable):
+    """Somebody in between answered: a firewall, a proxy, or a network that wants a login."""
+
+    what_failed = "{service} was not reached: something in between answers"
+    remedy_text = texts.UNBLOCK
+
+
+def of_another(status: int, text: str) -> tuple[type[ServiceError], str] | None:
+    """Return what it means that somebody in between answered; None: it may be the service itself.
+
+    No provider's API leads elsewhere, nor refuses a credential with a page in HTML.
+
+    Args:
+        status: of HTTP.
+        text: the body.
+    """
+    if status == _PROXY_LOGIN or status in _MOVED:
+        return Obstructed, ""
+    return (Obstructed, "") if status in (401, 403) and texts.of_another(text) else None
+
+
+_PROXY_LOGIN: Final = 407
+_MOVED: Final = frozenset({301, 302, 303, 307, 308})
+
+
 def read_error(content: Any, text: str) -> tuple[tuple[str, ...], str]:
     """Find the codes and the message in an error body of any of the providers.
 
@@ -137,7 +162,7 @@ def read_error(content: Any, text: str) -> tuple[tuple[str, ...], str]:
     """
     if not isinstance(content, Mapping):
         code, message = (_element(name, text) for name in ("Code", "Message"))
-        return ((code,), message) if code else ((), page_title(text) or text)
+        return ((code,), message) if code else ((), texts.of_another(text) or text)
     found = content.get("errors") or content.get("error") or content
     entries = [entry for entry in _listed(found) if isinstance(entry, Mapping)]
     if not entries:

@@ -28,6 +28,7 @@ from xswarm_deploy.services.errors import (
     ServiceError,
     ServiceUnavailable,
     error_kind,
+    of_another,
     read_error,
 )
 from xswarm_deploy.services.patience import LONGEST_WAIT
@@ -342,7 +343,9 @@ class Http:
 
     def _error(self, call: _Call, reply: Reply, in_doubt: bool) -> ServiceError:
         codes, message = read_error(json_or_none(reply.body), reply.text)
-        kind, remedy = self._judge(call.name, reply.status, codes, message)
+        kind, remedy = of_another(reply.status, reply.text) or self._judge(
+            call.name, reply.status, codes, message
+        )
         return kind(
             self.service,
             call.name,
@@ -390,11 +393,11 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if not value:
         return None
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - clock.now())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -13,6 +13,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
+from xswarm_deploy import texts
+
 TOO_MANY: Final = 429
 _EPOCH: Final = 1_000_000_000  # seconds; a greater reset is a date
 _PARAMETER: Final = re.compile(r"([a-z]{1,20})=(\d{1,12})")
@@ -38,9 +40,9 @@ def allowance(headers: Mapping[str, str], now: float) -> Allowance | None:
     if left and reset:
         return Allowance(int(left), float(reset))
     for prefix in ("ratelimit-", "x-ratelimit-"):
-        left, reset = found.get(f"{prefix}remaining", ""), found.get(f"{prefix}reset", "")
-        if left.isdecimal():
-            return Allowance(int(left), _seconds(reset, now))
+        count, ends = found.get(f"{prefix}remaining", ""), found.get(f"{prefix}reset", "")
+        if (known := texts.number(count)) is not None:
+            return Allowance(known, _seconds(ends, now))
     return None
 
 
@@ -70,9 +72,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        return max((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now, 0.0)
+    except (ValueError, OverflowError):
         return 0.0
-    return max((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now, 0.0)
 
 
 def limit(headers: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
+from xswarm_deploy import texts
 from xswarm_deploy.services import shape as shapes
 from xswarm_deploy.services.errors import UnexpectedReply
 from xswarm_deploy.services.shape import Mismatch
@@ -42,7 +43,9 @@ class Reply(NamedTuple):
         try:
             content = json.loads(self.body)
         except (ValueError, RecursionError):
-            raise self.unexpected("the reply is no JSON") from None
+            other = texts.of_another(self.text)
+            why = f"the reply is no JSON, but {other}" if other else "the reply is no JSON"
+            raise self.unexpected(why) from None
         return self.shaped(content, shape)
 
     def shaped(self, content: object, shape: type[Shape]) -> Shape:

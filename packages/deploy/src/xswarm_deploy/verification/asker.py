@@ -245,7 +245,7 @@ def _text(headers: requests.structures.CaseInsensitiveDict[str], body: bytes) ->
 
 def _pause(answer: Answer) -> float:
     asked = answer.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_PAUSE) if asked.isdigit() else PAUSE
+    return min(float(asked), LONGEST_PAUSE) if asked.isdecimal() else PAUSE
 
 
 def _since(began: float) -> float:

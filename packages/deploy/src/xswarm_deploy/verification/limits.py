@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.model.report import NO_ANSWER, Finding, Probe
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
@@ -39,12 +40,13 @@ def wrong(answer: Answer, settings: Settings) -> str:
     """Return how an answer's limits differ from the environment's; empty: not at all."""
     if answer.status == 0:
         return f"{NO_ANSWER} ({answer.text})"
-    told, left = answer.headers.get(LIMIT), answer.headers.get(LEFT, "")
+    told, said = answer.headers.get(LIMIT), answer.headers.get(LEFT, "")
+    left = texts.number(said)
     if not settings.flag("RATE_LIMIT_ENABLED"):
         return f"a limit of {told} is told, though none is set" if told else ""
     if told not in limits(settings):
         wanted = " or ".join(limits(settings))
         return f"{LIMIT} is {told or 'missing'} instead of {wanted}"
-    if not left.isdigit() or int(left) >= int(told):
-        return f"{LEFT} is {left or 'missing'}: this request was not counted"
+    if left is None or left >= int(told):
+        return f"{LEFT} is {said or 'missing'}: this request was not counted"
     return ""
