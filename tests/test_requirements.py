@@ -3,16 +3,20 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from xswarm_deploy.bundling import library
 
 PROJECT = Path(__file__).resolve().parents[1]
+SANDBOX = "requirements-sandbox"
 OURS = {"xswarm_deploy", "xswarm_monitoring", "xswarm_twin", "tests", "boss", "benchmarks"}
 
 
@@ -77,3 +81,30 @@ def test_the_workers_own_packages_are_pinned_with_hashes() -> None:
     lines = [line for line in lines if line and not line.startswith("#")]
     assert len(named) == len([line for line in lines if not line.startswith(" ")])
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= 2 * len(named)
+
+
+def needed() -> list[tuple[str, str, str]]:
+    """Return (distribution, name, the least version) of what the three distributions need."""
+    found = []
+    for file in sorted((PROJECT / "packages").glob("*/pyproject.toml")):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for each in [*project.get("dependencies", ()), *(one for more in extras for one in more)]:
+            wanted = Requirement(each)
+            floors = [one.version for one in wanted.specifier if one.operator in (">=", "==")]
+            found.append((project["name"], wanted.name, next(iter(floors), "")))
+    return found
+
+
+@pytest.mark.parametrize(("of", "name", "least"), needed())
+def test_each_dependency_has_a_floor_that_is_below_what_is_pinned(
+    of: str, name: str, least: str
+) -> None:
+    """Without one, pip keeps whatever is there: with aiohttp 3.13 the twin did not start."""
+    assert least, f"{of} takes any version of {name}"
+    if name.startswith("xswarm"):
+        return
+    texts = [(PROJECT / f"{file}.txt").read_text() for file in ("requirements", SANDBOX)]
+    pinned = [found for text in texts for found in re.findall(rf"^{name}==(\S+)", text, re.M)]
+    assert pinned
+    assert all(Version(least) <= Version(found) for found in pinned)

