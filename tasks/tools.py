@@ -12,6 +12,7 @@ from xswarm_deploy import child
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
+from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.sbom import document
 
 _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
@@ -48,7 +49,10 @@ def lock(_c: Context, upgrade: bool = False) -> None:
             f"{name}.in",
         ]
         command += ["--upgrade"] if upgrade else []
-        subprocess.run(command, cwd=context.ROOT, env=child.installer(), check=True)
+        ended = subprocess.run(command, cwd=context.ROOT, env=child.installer(), check=False)
+        if ended.returncode:
+            what, why = f"{name}.txt could not be written", f"uv ended with {ended.returncode}"
+            raise Unavailable(what, f"{why}, see above", "inv tools.lock")
 
 
 @task

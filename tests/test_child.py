@@ -30,6 +30,7 @@ FOREIGN = "AWS_SECRET_ACCESS_KEY"
 STARTING = (
     *("subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call"),
     *("subprocess.check_output", "asyncio.create_subprocess_exec"),
+    *("running.run", "running.captured"),
 )
 ITSELF = "adoption/trial.py"
 """Starts this tool again, on the same terminal, as if a person had typed it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from xswarm_deploy import running
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.errors import Unavailable
 
@@ -89,7 +90,7 @@ def test_elsewhere_it_is_installed_beside_this_tool_as_the_lock_says(
         place(cwd, f"4.200.{len(ran)}")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(running, "run", run)
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "canary-token")
     monkeypatch.setenv("npm_config_registry", "https://mirror.example.test")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/company/authority.pem")
@@ -110,7 +111,7 @@ def test_what_npm_says_is_the_evidence(
     tmp_path: Path, alone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = subprocess.CompletedProcess(["npm"], 1, "", "npm error 404\nnpm error not there\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(running, "run", lambda *_, **__: failed)
     with pytest.raises(Unavailable, match="could not be installed") as caught:
         programs.install(tmp_path)
     assert "404 | npm error not there" in caught.value.why

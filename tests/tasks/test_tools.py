@@ -6,14 +6,21 @@ import subprocess
 import pytest
 from invoke.context import Context
 
+from xswarm_deploy import running
+from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.tasks import tools
 
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    run: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: run.append(command))
-    return run
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return ran
 
 
 def test_wrangler_is_installed_as_the_lock_says(
@@ -25,7 +32,7 @@ def test_wrangler_is_installed_as_the_lock_says(
         ran.append(command)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(running, "run", run)
     tools.install(c)
     assert ran[0][1:3] == ["install", "--no-save"]
     assert "✓ wrangler" in capsys.readouterr().out
@@ -39,6 +46,13 @@ def test_requirements_are_locked_with_hashes(c: Context, commands: list[list[str
         "requirements-test.in",
     ]
     assert all({"--generate-hashes", "--upgrade"} <= set(command) for command in commands)
+
+
+def test_a_lock_that_fails_is_told(c: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: subprocess.CompletedProcess[bytes] = subprocess.CompletedProcess(["uv"], 2)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(Unavailable, match=r"requirements\.txt could not be written"):
+        tools.lock(c)
 
 
 def test_what_the_project_is_made_of_is_printed_with_hashes(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xswarm_twin import programs
+from xswarm_twin import processes, programs
 from xswarm_twin.address import HOST
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.ports import any_free
@@ -164,20 +164,33 @@ def _environment() -> dict[str, str]:
 def _run(command: list[str], what: str, remedy: str, environment: Mapping[str, str]) -> None:
     """Run an installer; its last lines are told only when it fails."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-            check=False,
-        )
+        code, said = _ended(command, environment)
     except OSError as error:
         raise Unavailable(f"{what} could not be installed", str(error), remedy) from error
-    if done.returncode:
-        last = "\n        ".join(done.stdout.strip().splitlines()[-6:])
+    if code:
+        last = "\n        ".join(said.strip().splitlines()[-6:])
         raise Unavailable(f"{what} could not be installed", last, remedy)
+
+
+def _ended(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a program to its end; at Ctrl-C what it has started ends with it, as npm's scripts do."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+    ) as running:
+        try:
+            said, _ = running.communicate()
+        except BaseException:
+            with contextlib.suppress(ImportError):  # it may be what is installed just now
+                processes.end_tree(running.pid)
+            running.kill()
+            raise
+    return running.returncode, said
 
 
 def _pip_line(places: Places) -> str:

@@ -29,6 +29,7 @@ _PASSED: Final = (
     "XSWARM_TWIN_PYTHON",  # which host Python Workers have: xswarm_twin.edge.python_host
 )
 _INSISTENCE: Final = 5.0  # seconds until a killed process must be gone
+_ASKED: Final = 1.0  # seconds an installer has to end by itself
 _PAUSE: Final = 0.01  # seconds between two looks
 _SAME: Final = 2.0  # seconds; a process's start is a calculation with the system's clock
 
@@ -113,6 +114,15 @@ def below(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found += process.children(recursive=True)
     return found
+
+
+def end_tree(pid: int) -> None:
+    """End a child of this process that is not waited for any more, with all it has started."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child = psutil.Process(pid)
+        end([child, *below([child])], _ASKED)
 
 
 def began(pid: int) -> float:

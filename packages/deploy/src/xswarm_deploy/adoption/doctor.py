@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from xswarm_deploy import child, git
+from xswarm_deploy import child, git, running
 from xswarm_deploy.adoption import tree
 from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.errors import DeployError
@@ -194,15 +194,7 @@ def _deploy(root: Path) -> Mapping[str, Any] | None:
 
 def _told(command: Sequence[str]) -> str:
     try:
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_SECONDS,
-            env=child.environment(),
-        )
+        ended = running.run(command, timeout=_SECONDS, env=child.environment())
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy import child
+from xswarm_deploy import child, running
 from xswarm_deploy.bundling import (
     configuration,
     digests,
@@ -273,16 +273,7 @@ def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[s
         Unavailable: it did not end.
     """
     try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=SECONDS,
-            **options,
-        )
+        return running.run(command, timeout=SECONDS, **options)
     except subprocess.TimeoutExpired:
         name = Path(command[0]).name
         raise Unavailable(f"{name} did not end", f"after {SECONDS:.0f} s", "try again") from None

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy import child, fence
+from xswarm_deploy import child, fence, running
 from xswarm_deploy.bundling import bundle, programs
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
@@ -31,16 +31,11 @@ def wrangler(environment: Environment, folder: Path, *words: str, failed: str) -
     command = [str(programs.node()), str(programs.wrangler(folder)), *words]
     with tempfile.TemporaryDirectory(prefix="wrangler-") as scratch:
         try:
-            ended = subprocess.run(
+            ended = running.run(
                 command,
                 cwd=folder,
                 env=bundle.environment(Path(scratch)) | child.network() | _credentials(environment),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
                 timeout=SECONDS,
-                check=False,
             )
         except subprocess.TimeoutExpired:
             raise StepFailed(failed, f"wrangler did not end within {SECONDS:g} s") from None

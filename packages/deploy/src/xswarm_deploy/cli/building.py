@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy import git
+from xswarm_deploy import git, running
 from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import StepFailed, Unavailable
@@ -75,17 +74,12 @@ def _ensure_wrangler(folder: Path, root: Path) -> None:
 
 
 def _build(command: str, folder: Path, environment: str, log: Path) -> None:
-    ended = subprocess.run(  # noqa: S602 - as wrangler runs its own: "npm ci && npm run build"
+    ended = running.run(  # noqa: S604 - as wrangler runs its own: "npm ci && npm run build"
         command,
         shell=True,
+        joined=True,
         cwd=folder,
         env=_environment(folder, environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
     )
     if ended.returncode:
         said = redact(ended.stdout)

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from xswarm_deploy import child
+from xswarm_deploy import child, running
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase, translated
@@ -85,7 +85,10 @@ def _copied(path: Path, target: Path, progress: Progress) -> bool:
     if program is None:
         return False
     command = [program, "--", str(path), str(target)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=child.environment()) as copying:
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, env=child.environment()) as copying,
+        running.ended(copying),
+    ):
         while copying.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 copying.communicate(timeout=_TOLD)

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xswarm_deploy import child, git
+from xswarm_deploy import child, git, running
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
@@ -154,15 +154,7 @@ def _clock(site: Site) -> Seen | str:
 def _told(command: list[str]) -> str:
     """Return what a command prints; nothing where it fails or is not there."""
     try:
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=20,
-            env=child.environment(),
-        )
+        ended = running.run(command, timeout=20, env=child.environment())
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""

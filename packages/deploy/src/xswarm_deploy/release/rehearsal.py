@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import yaml
 
-from xswarm_deploy import child
+from xswarm_deploy import child, running
 from xswarm_deploy.adoption import siblings
 from xswarm_deploy.console import Console
 from xswarm_deploy.database import own
@@ -91,23 +91,20 @@ class _House:
             StepFailed: it failed.
         """
         self.say(f"$ {typed_program()} {' '.join(words)}")
-        ended = subprocess.run(
-            child.tool(*words),
-            cwd=self.root,
-            env=_environment(),
-            encoding="utf-8",
-            errors="replace",
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )
+        failed = f"the rehearsal failed at: inv {' '.join(words)}"
+        try:
+            ended = running.run(
+                child.tool(*words), cwd=self.root, env=_environment(), timeout=_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            why = f"it did not end within {_SECONDS / 60:.0f} minutes"
+            raise StepFailed(failed, why, "inv deploy.rehearse") from None
         if "--json" not in words:
             for line in (ended.stdout + ended.stderr).splitlines():
                 self.say(f"  {line}")
         if ended.returncode:
             raise StepFailed(
-                f"the rehearsal failed at: inv {' '.join(words)}",
+                failed,
                 f"exit code {ended.returncode}, see above",
                 "fix it, then: inv deploy.rehearse",
             )

@@ -21,6 +21,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import running
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.settings import handed_on
 
@@ -120,14 +121,11 @@ def _run(name: str, words: list[str], root: Path, seconds: float) -> str:
 
     what = f"{name}: {words[0]} did not give its value"
     try:
-        ended = subprocess.run(
+        ended = running.captured(
             [shutil.which(words[0]) or words[0], *words[1:]],  # of Windows its .cmd, too
             cwd=root,
             env=handed_on.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
             timeout=seconds,
-            check=False,
         )
     except OSError as error:
         raise Unavailable(what, f"{error.strerror}: {words[0]}", f"install {words[0]}") from None
