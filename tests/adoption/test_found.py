@@ -62,12 +62,97 @@ def test_what_was_installed_or_built_is_no_configuration(tmp_path: Path) -> None
 
 def test_of_several_workers_somebody_must_choose(tmp_path: Path) -> None:
     file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
-    file(tmp_path, "apps/mail/wrangler.toml", 'name = "mail"\n')
+    file(tmp_path, "apps/mail/wrangler.toml", 'name = "mail"\nmain = "index.js"\n')
     with pytest.raises(Refused, match="Which Worker") as caught:
         found_in(tmp_path)
     assert "apps/api/wrangler.jsonc, apps/mail/wrangler.toml" in caught.value.why
     assert "--config" in caught.value.remedy
     assert found_in(tmp_path, config="apps/mail/wrangler.toml").name == "mail"
+
+
+def test_a_configuration_of_nothing_that_is_deployed_is_left_to_whom_it_serves(
+    tmp_path: Path,
+) -> None:
+    """Such as one for ``wrangler d1``, or for what a dashboard deploys to Pages."""
+    file(tmp_path, "wrangler.toml", 'name = "site"\ncompatibility_date = "2026-11-01"\n')
+    file(tmp_path, "worker/wrangler.toml", 'name = "cron"\nmain = "src/index.ts"\n')
+    found = found_in(tmp_path)
+    assert (found.name, found.folder) == ("cron", tmp_path)
+    file(tmp_path, "package.json", {"devDependencies": {"nuxt": "4"}})
+    assert found_in(tmp_path).name == "site"  # whose code the build makes
+
+
+def test_an_environment_in_a_file_of_its_own_is_released_from_there(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "wrangler.staging.jsonc", wrangler("shop-try", account_id="a" * 32))
+    file(tmp_path, "wrangler-prod.toml", 'name = "shop-live"\nmain = "src/index.ts"\n')
+    file(tmp_path, "package.json", {"scripts": {"up": "wrangler deploy -c wrangler-prod.toml"}})
+    answered = Answers(found=found_in(tmp_path), name="shop")
+    assert invoke_file.deploy(answered)["environments"] == {
+        "staging": {"worker": {"name": "shop-try", "config": "wrangler.staging.jsonc"}},
+        "production": {"worker": {"name": "shop-live", "config": "wrangler-prod.toml"}},
+    }
+    assert not [line for line in hints.hints(answered) if "wrangler-prod.toml" in line]
+    assert answered.content("staging")["account_id"] == "a" * 32
+
+
+@pytest.mark.parametrize(
+    ("script", "environment"),
+    [
+        ("wrangler dev --env dev --port 3000", "dev"),
+        ("npx wrangler dev src/index.js -e=dev", "dev"),
+        ("wrangler dev --env gone", ""),
+        ("wrangler dev", ""),
+        ("wrangler deploy --env dev", ""),
+    ],
+)
+def test_the_twin_gets_the_environment_that_wrangler_dev_runs(
+    tmp_path: Path, script: str, environment: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop", env={"dev": {}, "production": {}}))
+    file(tmp_path, "package.json", {"scripts": {"preview": "wrangler dev", "dev": script}})
+    answered = Answers(found=found_in(tmp_path), name="shop")
+    made = invoke_file.deploy(answered)["environments"].get("local")
+    worker = {"name": f"shop-{environment}", "environment": environment}  # as wrangler calls it
+    assert made == ({"worker": worker} if environment else None)
+
+
+def test_the_twin_gets_the_top_level_where_dev_has_not_the_releases_database(
+    tmp_path: Path,
+) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    content = wrangler("shop", d1_databases=bound, env={"dev": {}})
+    file(tmp_path, "wrangler.jsonc", content)
+    file(tmp_path, "package.json", {"scripts": {"dev": "wrangler dev --env dev"}})
+    answered = Answers(found=found_in(tmp_path), name="shop", database="d1:DB")
+    assert answered.environment("local") == ("shop", "")
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("wrangler deploy --minify src/index.ts", "src/index.ts"),
+        ("npx wrangler dev src/index.js --env dev", "src/index.js"),
+        ("wrangler deploy --config wrangler.api.js", ""),
+        ("wrangler deploy && node src/after.js", ""),
+    ],
+)
+def test_a_file_that_scripts_alone_give_wrangler_is_told_of(
+    tmp_path: Path, script: str, told: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", {"name": "shop"})
+    file(tmp_path, "package.json", {"scripts": {"up": script}})
+    said = [one for one in hints.hints(Answers(found_in(tmp_path), "shop")) if "(main)" in one]
+    assert [one for one in said if told in one] == said
+    assert bool(said) == bool(told)
+
+
+def test_what_programs_beside_the_worker_read_is_no_secret_of_it(tmp_path: Path) -> None:
+    file(tmp_path, ".env.example", "MAPS_KEY=\nPAGER_KEY=\n")
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "src/index.ts", "fetch(env.MAPS_KEY)")
+    file(tmp_path, "scripts/page.ts", "page(process.env.PAGER_KEY)")
+    assert found_in(tmp_path).secrets == ("MAPS_KEY",)
 
 
 def test_a_package_of_a_workspace_gets_its_own_invoke_yaml(tmp_path: Path) -> None:

@@ -30,15 +30,13 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
     """
     directory = directory or _there(folder)
     main, assets = _parts(folder, directory)
-    command = f"{COMPILE}, " if main else ""
+    command = f"{COMPILE}, and " if main else ""
     if written is None:
         name, date = places.slug(folder.name), programs.newest_date()
         made = {"name": name, "compatibility_date": date, **main, "assets": assets}
-        return f"make a Worker of it: {command}and write wrangler.jsonc: {json.dumps(made)}"
+        return f"make a Worker of it: {command}write wrangler.jsonc: {json.dumps(made)}"
     lines = _toml(main, assets) if written.suffix == ".toml" else _json(main, assets)
-    return (
-        f"make a Worker of it: {command}and in {written.name} write in place of {_OUTPUT}: {lines}"
-    )
+    return f"make a Worker of it: {command}in {written.name} write in place of {_OUTPUT}: {lines}"
 
 
 def compiling(folder: Path, content: Mapping[str, Any]) -> str:

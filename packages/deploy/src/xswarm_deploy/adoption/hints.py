@@ -166,6 +166,12 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 " one, correct deploy.worker.name in invoke.yaml"
             )
     yield from _of_other_configurations(answers)
+    entry = deploying.entry(found.package)
+    if entry and not answers.content(PRODUCTION).get("main"):
+        yield (
+            f"package.json's scripts give wrangler the file {entry}: a release reads"
+            f" {found.config.name} alone, so write it there (main)"
+        )
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
         named = ", ".join(f"--{flag}" for flag in told)
@@ -204,7 +210,8 @@ def _of_migrating(answers: Answers) -> Iterator[str]:
 def _of_other_configurations(answers: Answers) -> Iterator[str]:
     """Return which configurations the scripts deploy from, beside the one that is released."""
     found = answers.found
-    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
+    beside = [one.file for name in (STAGING, PRODUCTION) if (one := answers.beside(name))]
+    ours = {found.config.resolve(), *beside, *wrangler.all_redirected(found.home)}
     for config in deploying.named(found.package, "config"):
         file = (found.home / config).resolve()
         if file in ours or (file.parent / invoke_file.NAME).is_file():
