@@ -74,8 +74,10 @@ def init(
     try:
         if released:
             _release(console, answered)
-    finally:  # a hint may say why the release failed
-        _tell_hints(console, answered)
+    except Exit:
+        _tell_hints(console, answered)  # one may say why
+        raise
+    _tell_hints(console, answered)
     _tell_next(console, found, released=released)
 
 
