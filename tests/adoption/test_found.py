@@ -101,6 +101,8 @@ def test_an_environment_in_a_file_of_its_own_is_released_from_there(tmp_path: Pa
     [
         ("wrangler dev --env dev --port 3000", "dev"),
         ("npx wrangler dev src/index.js -e=dev", "dev"),
+        ("wrangler dev -c ./wrangler.jsonc --env dev", "dev"),
+        ("wrangler dev -c other/wrangler.jsonc --env dev", ""),
         ("wrangler dev --env gone", ""),
         ("wrangler dev", ""),
         ("wrangler deploy --env dev", ""),
@@ -115,6 +117,28 @@ def test_the_twin_gets_the_environment_that_wrangler_dev_runs(
     made = invoke_file.deploy(answered)["environments"].get("local")
     worker = {"name": f"shop-{environment}", "environment": environment}  # as wrangler calls it
     assert made == ({"worker": worker} if environment else None)
+
+
+def test_the_database_of_an_environment_in_a_file_of_its_own_is_the_workers_too(
+    tmp_path: Path,
+) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "wrangler.production.jsonc", wrangler("live", d1_databases=bound))
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    made = answers.answered(found_in(tmp_path), Flags())
+    assert (made.database, made.url("production")) == ("d1:DB", "d1:DB")
+    assert made.migrations
+    assert made.migrations.of_d1
+
+
+def test_migrations_of_a_d1_database_that_the_file_lacks_are_nobody_elses(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "package.json", {"scripts": {"db": "wrangler d1 migrations apply DB --remote"}})
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    made = answers.answered(found_in(tmp_path), Flags())
+    assert (made.database, made.migrations) == ("d1:shop-releases", None)
+    assert [line for line in hints.hints(made) if "wrangler d1 for DB" in line]
 
 
 def test_the_twin_gets_the_top_level_where_dev_has_not_the_releases_database(
@@ -182,7 +206,20 @@ def test_a_pages_project_alone_is_refused_and_beside_a_worker_it_is_not_chosen(
     assert found_in(tmp_path).name == "api"
 
 
+def test_a_configuration_beside_a_pages_projects_functions_is_no_worker(tmp_path: Path) -> None:
+    """It was there for ``wrangler d1``: its main was never written."""
+    file(tmp_path, "wrangler.toml", 'name = "site"\nmain = "src/index.ts"\n')
+    file(tmp_path, "functions/api.ts", "")
+    with pytest.raises(Refused, match="is a Pages project"):
+        found_in(tmp_path)
+    file(tmp_path, "consumer/wrangler.toml", 'name = "consumer"\nmain = "src/index.ts"\n')
+    assert found_in(tmp_path).name == "consumer"
+    file(tmp_path, "src/index.ts", "")
+    assert found_in(tmp_path).name == "site"
+
+
 def test_migrations_are_told_apart(tmp_path: Path) -> None:
+    file(tmp_path, "supabase/migrations/1.sql", "CREATE TABLE p (id uuid);")
     file(tmp_path, "db/migrations/1.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n")
     file(tmp_path, "drizzle/0000_one.sql", "CREATE TABLE a (b);")
     file(tmp_path, "drizzle/meta/_journal.json", DRIZZLE)

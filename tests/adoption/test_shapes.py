@@ -436,6 +436,15 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
         '"main": "functions-worker/index.js", "assets": {"directory": "public",'
         ' "binding": "ASSETS", "run_worker_first": true}',
     ),
+    "Pages, built by what takes its public files from public": (
+        {
+            "package.json": package("react-scripts", build="react-scripts build"),
+            "functions/api/x.ts": "",
+            "public/index.html": "",
+        },
+        "it has a folder functions",
+        '"assets": {"directory": "build",',
+    ),
     "Pages, by its configuration, whose variables and bindings stay": (
         {
             "wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n[vars]\nA = "1"\n',

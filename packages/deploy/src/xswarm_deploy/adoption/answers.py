@@ -30,12 +30,10 @@ NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
 _CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    PRODUCTION: (PRODUCTION, "prod", "live"),
-    STAGING: (STAGING, "stage", "preview", "dev"),
+    PRODUCTION: places.ENVIRONMENTS[PRODUCTION],
+    STAGING: (*places.ENVIRONMENTS[STAGING], "dev"),
 }
 """Environment → what its part under ``env`` of wrangler's file is called, likeliest first."""
-_FILES: Final[Mapping[str, tuple[str, ...]]] = {name: each[:3] for name, each in _NAMES.items()}
-"""The same of a file of its own: ``wrangler.dev.toml`` is for ``wrangler dev``."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,8 @@ class Answers:
     def _of_dev(self) -> str:
         """Return the part that ``wrangler dev`` runs, by the scripts; empty: the top level."""
         known = self.found.environments
-        part = deploying.developed(self.found.package)
+        config = relative(self.found.config, self.found.home)
+        part = deploying.developed(self.found.package, config)
         if part not in known:
             return ""
         content = wrangler.environment(self.found.content, part)
@@ -118,7 +117,7 @@ class Answers:
     def beside(self, name: str) -> places.Configuration | None:
         """Return the configuration of an environment in a file of its own; None: there is none."""
         parted = name == LOCAL or any(each in self.found.environments for each in _NAMES[name])
-        return None if parted else places.of_environment(self.found.config, _FILES[name])
+        return None if parted else places.of_environment(self.found.config, name)
 
     def build(self, name: str) -> str:
         """Return the build of production or staging alone; empty: it is that of all."""
@@ -169,9 +168,10 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
     if all_found and not any(map(_is_deployed, all_found)):
         all_found += [each for each in places.below(start.resolve()) if _is_deployed(each)]
     deployed = [each for each in all_found if _is_deployed(each)]
-    workers = deployed or [each for each in all_found if not each.is_site]
-    if all_found and not workers:
-        _refuse_site(all_found[0], start)
+    sites = [each for each in all_found if each.is_site or _is_beside_functions(each)]
+    workers = deployed or [each for each in all_found if each not in sites]
+    if sites and not workers:
+        _refuse_site(sites[0], start)
     if not workers and not flags.main:
         _require_no_other(start)
     if len(workers) < 2:
@@ -184,18 +184,30 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
 def _is_deployed(one: places.Configuration) -> bool:
     """Return whether a configuration is a Worker's: it has code, or a build gives it some."""
     built = javascript.framework(node_packages.read(one.file.parent))
-    return not one.is_site and (one.has_code or bool(built))
+    return not one.is_site and not _is_beside_functions(one) and (one.has_code or bool(built))
+
+
+def _is_beside_functions(one: places.Configuration) -> bool:
+    """Return whether a Pages project's functions are there, and a Worker's code is not.
+
+    Before wrangler read a configuration for Pages, one was there for ``wrangler d1`` alone.
+    """
+    folder, main = one.file.parent, Path(str(one.content.get("main") or ""))
+    made = main.parts[:1] == (from_pages.FUNCTIONS,) or "build" in one.content
+    there = (folder / main).is_file() or not main.parts
+    return (folder / "functions").is_dir() and not (made or there)
 
 
 def _refuse_site(site: places.Configuration, start: Path) -> None:
     """Refuse a Pages project; a Worker beside it may be there as an example."""
-    output = str(site.content["pages_build_output_dir"])
+    output = str(site.content.get("pages_build_output_dir") or "")
     way = from_pages.way(site.file.parent, output, site.file)
+    functions = f"it has a folder functions, and no {site.content.get('main')}"
     example = places.example(start.resolve())
     other = f"{_copy(example, start)}; or " if example else ""
     raise Refused(
         f"{relative(site.file, start)} is a Pages project, and no Worker",
-        "it has pages_build_output_dir",
+        "it has pages_build_output_dir" if output else functions,
         f"{other}{way}",
     )
 
@@ -283,7 +295,7 @@ def _require_deployable(found: Found) -> None:
 def _database(found: Found, flags: Flags, name: str) -> str:
     filled = [each.path for each in found.migrations]
     ours = any(not each.of_d1 for each in found.migrations) and not found.d1
-    other = javascript.other_database(found.package)
+    other = javascript.other_database(found.package) or deploying.of_d1(found.package)
     libsql = javascript.libsql(found.package) or (ours and not other)
     return databases.chosen(found.d1, filled, name, libsql=libsql, given=flags.database)
 
@@ -306,7 +318,8 @@ def _migrations(found: Found, flags: Flags, database: str) -> sql.Folder | None:
     titles = {name: f"{name}  ({each.kind}, {each.files} files)" for name, each in ours.items()}
     titles[NONE] = "none: this database is migrated in another way"
     only = next(iter(ours)) if len(ours) == 1 else ""
-    only = NONE if javascript.other_database(found.package) else only
+    elsewhere = not found.d1 and bool(deploying.of_d1(found.package))
+    only = NONE if elsewhere or javascript.other_database(found.package) else only
     asked = f"Which migrations are applied to {_told(database)}?"
     return ours.get(questions.choice(asked, titles, only, "--migrations"))
 

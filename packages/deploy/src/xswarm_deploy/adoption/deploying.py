@@ -78,6 +78,7 @@ _MIGRATES: Final = re.compile(
     r"\b(?:drizzle-kit (?:migrate|push)|prisma (?:migrate deploy|db push))\b"
 )
 """What would run again what releases have applied: its ledger is not kept."""
+_D1: Final = re.compile(r"\bwrangler d1 (?:migrations apply|execute) +(?!-)(\S+)")
 _FILTER: Final = re.compile(r"--filter[= ](\S+)")
 _RUNNERS: Final = _MANAGERS | {"npx", "run", "turbo"}
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
@@ -105,15 +106,26 @@ def named(package: Mapping[str, Any], flag: str) -> list[str]:
     return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
 
 
-def developed(package: Mapping[str, Any]) -> str:
+def developed(package: Mapping[str, Any], config: str) -> str:
     """Return the part under ``env`` that ``wrangler dev`` runs by the scripts; empty: none.
 
     Of several scripts ``dev`` and ``start`` are what people type.
+
+    Args:
+        package: the package.json.
+        config: the configuration, from there: a script may run another one (``--config``).
     """
     scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
     ordered = sorted(scripts, key=lambda name: name not in ("dev", "start"))
-    given = (pair for name in ordered for pair in _of_script(scripts[name], _DEVELOPS))
-    return next((value for flag, value in given if flag == "env" and value), "")
+    given = (dict(_of_script(scripts[name], _DEVELOPS)) for name in ordered)
+    ours = (flags for flags in given if Path(flags.get("config", config)) == Path(config))
+    return next((flags["env"] for flags in ours if flags.get("env")), "")
+
+
+def of_d1(package: Mapping[str, Any]) -> str:
+    """Return the D1 database that the scripts name to ``wrangler d1``; empty: none."""
+    scripts = (str(text) for text in (package.get("scripts") or {}).values())
+    return next((found[1] for text in scripts if (found := _D1.search(text))), "")
 
 
 def entry(package: Mapping[str, Any]) -> str:

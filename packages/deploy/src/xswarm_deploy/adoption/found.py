@@ -118,7 +118,7 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     home = node_packages.home(config.parent, top)
     package = node_packages.read(home)
     manager = node_packages.manager(home, top)
-    d1 = databases.bound(config, content)
+    d1 = _bound(config, content)
     read = _sent(_named(config.parent, home, content))
     return Found(
         top=top,
@@ -143,6 +143,14 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
             *python_packages.missing(config.parent, content),
         ),
     )
+
+
+def _bound(config: Path, content: Mapping[str, Any]) -> tuple[databases.D1, ...]:
+    """Return the D1 databases of a configuration, and of those of its environments beside it."""
+    beside = (places.of_environment(config, name) for name in places.ENVIRONMENTS)
+    contents = [content, *(one.content for one in beside if one)]
+    every = [one for each in contents for one in databases.bound(config, each)]
+    return tuple({one.binding: one for one in reversed(every)}.values())[::-1]
 
 
 def _build(config: Path, content: Mapping[str, Any], home: Path, top: Path, manager: str) -> str:

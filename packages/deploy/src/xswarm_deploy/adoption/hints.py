@@ -81,6 +81,12 @@ def _of_the_database(answers: Answers) -> Iterator[str]:
     elif database != databases.TURSO:
         name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
         yield f"releases keep their books in the D1 database {name}: npx wrangler d1 create {name}"
+    named = deploying.of_d1(answers.found.package)
+    if named and not answers.found.d1:
+        yield (
+            f"package.json runs wrangler d1 for {named}, and {answers.found.config.name} has no D1"
+            " database: write it there (d1_databases), for releases to migrate it and back it up"
+        )
     shared = _with_data(answers) if answers.shares(STAGING) else []
     if shared:
         yield (

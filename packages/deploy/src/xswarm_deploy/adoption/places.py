@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -13,11 +13,17 @@ from typing import Any, Final
 from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, top
 from xswarm_deploy.bundling import node_packages, wrangler
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
 _NAMED: Final = re.compile(r"wrangler[.-][\w.-]+\.(?:toml|jsonc?)")
 _OF_EXAMPLE: Final = re.compile(r"[.-](?:example|sample|template|tmpl|dist)(?![^.-])")
 _OF_TESTS: Final = re.compile(r"[.-](?:tests?|vitest|e2e)(?![^.-])")
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
+ENVIRONMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    PRODUCTION: (PRODUCTION, "prod", "live"),
+    STAGING: (STAGING, "stage", "preview"),
+}
+"""Environment → what a configuration of its own is called; ``wrangler.dev.toml`` is for dev."""
 _WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
 
@@ -75,20 +81,21 @@ def below(start: Path) -> list[Configuration]:
     return [configuration(file) for file in _below(start) if file.parent != start]
 
 
-def of_environment(config: Path, names: Iterable[str]) -> Configuration | None:
+def of_environment(config: Path, environment: str) -> Configuration | None:
     """Return the configuration of an environment in a file of its own; None: there is none.
 
     Such as ``wrangler.staging.jsonc`` beside ``wrangler.jsonc``, which scripts name by --config.
 
     Args:
         config: the configuration beside which it is looked for.
-        names: what the environment is called, likeliest first.
+        environment: production or staging.
 
     Raises:
         Refused: it cannot be read; the place is told.
     """
     endings = (name.removeprefix("wrangler") for name in CONFIGURATIONS)
-    named = (f"wrangler{mark}{name}{end}" for name, end, mark in product(names, endings, ".-"))
+    each = product(ENVIRONMENTS[environment], endings, ".-")
+    named = (f"wrangler{mark}{name}{end}" for name, end, mark in each)
     files = (config.with_name(name) for name in named if name != config.name)
     found = next((file for file in files if file.is_file()), None)
     return configuration(found) if found else None
