@@ -196,6 +196,29 @@ def test_a_worker_in_a_folder_of_its_repository_is_released_from_the_top(tmp_pat
     assert found_in(tmp_path).folder == tmp_path
 
 
+def test_each_of_several_workers_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Also where no workspace joins them: a second one could not be set up at the top."""
+    file(tmp_path, "01-hello/wrangler.jsonc", wrangler("hello"))
+    file(tmp_path, "02-todo/package.json", {"name": "todo"})
+    file(tmp_path, "02-todo/worker/wrangler.jsonc", wrangler("todo"))
+    named = {"hello": "01-hello/wrangler.jsonc", "todo": "02-todo/worker/wrangler.jsonc"}
+    folders = {name: found_in(tmp_path, config=each).folder for name, each in named.items()}
+    assert folders == {"hello": tmp_path / "01-hello", "todo": tmp_path / "02-todo"}
+
+
+def test_another_workers_migrations_are_not_taken(tmp_path: Path) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    file(tmp_path, "wrangler.jsonc", wrangler("shop", d1_databases=bound))
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    file(tmp_path, "db/migrations/0001_log.sql", "CREATE TABLE logs (id TEXT);")
+    file(tmp_path, "todo/wrangler.jsonc", wrangler("todo"))
+    file(tmp_path, "todo/migrations/0001_todo.sql", "CREATE TABLE todos (id TEXT);")
+    ours = [each.path.relative_to(tmp_path).as_posix() for each in found_in(tmp_path).migrations]
+    assert ours == ["db/migrations", "migrations"]
+    todo = found_in(tmp_path / "todo").migrations
+    assert [each.path.parent.name for each in todo] == ["todo"]
+
+
 def test_a_pages_project_alone_is_refused_and_beside_a_worker_it_is_not_chosen(
     tmp_path: Path,
 ) -> None:

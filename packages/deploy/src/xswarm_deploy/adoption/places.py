@@ -133,7 +133,7 @@ def configuration(file: Path) -> Configuration:
 
 
 def project_folder(start: Path, config: Path) -> Path:
-    """Return the folder that gets invoke.yaml: of a workspace the package, else where one is.
+    """Return the folder that gets invoke.yaml: the package's of a workspace or of several Workers.
 
     Args:
         start: where the command was typed.
@@ -143,10 +143,16 @@ def project_folder(start: Path, config: Path) -> Path:
     if own == start or own in start.parents:
         return own
     above = [folder for folder in (own, *own.parents) if start in (folder, *folder.parents)]
-    for folder in above[:-1]:
-        if (folder / "package.json").is_file() and _is_workspace(start):
-            return folder
-    return start
+    packages = (folder for folder in above[:-1] if (folder / "package.json").is_file())
+    if _has_several(start):
+        return next(packages, own)
+    return next(packages, start) if _is_workspace(start) else start
+
+
+def _has_several(start: Path) -> bool:
+    """Return whether Workers are in several folders: each has an invoke.yaml of its own."""
+    known = (each for each in everywhere(start) if each.has_code and not each.is_site)
+    return len({each.file.parent for each in known if each.file.is_relative_to(start)}) > 1
 
 
 def _in(folder: Path) -> list[Path]:
