@@ -71,9 +71,14 @@ def init(
     _save(wanted)
     console.line(f"✓ written: {len(wanted)} files", "green")
     released = deploy and trial.POSSIBLE and not found.missing
-    if released:
-        _release(console, answered)
-    _tell_next(console, answered, released=released)
+    try:
+        if released:
+            _release(console, answered)
+    except Exit:
+        _tell_hints(console, answered)  # one may say why
+        raise
+    _tell_hints(console, answered)
+    _tell_next(console, found, released=released)
 
 
 def _built(folder: Path, *, yes: bool, dry: bool) -> Configuration | None:
@@ -186,11 +191,13 @@ def _tell_broken(console: Console, paths: Collection[str]) -> None:
         )
 
 
-def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
-    found = answered.found
+def _tell_hints(console: Console, answered: Answers) -> None:
     console.line()
     for line in hints.hints(answered):
         console.line(f"· {line}")
+
+
+def _tell_next(console: Console, found: Found, *, released: bool) -> None:
     if found.missing:
         installs = found.installs(Path.cwd())
         console.line(f"next: {installs}  ({found.missing[0]} is not there)", "bold")

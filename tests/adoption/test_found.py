@@ -62,12 +62,121 @@ def test_what_was_installed_or_built_is_no_configuration(tmp_path: Path) -> None
 
 def test_of_several_workers_somebody_must_choose(tmp_path: Path) -> None:
     file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
-    file(tmp_path, "apps/mail/wrangler.toml", 'name = "mail"\n')
+    file(tmp_path, "apps/mail/wrangler.toml", 'name = "mail"\nmain = "index.js"\n')
     with pytest.raises(Refused, match="Which Worker") as caught:
         found_in(tmp_path)
     assert "apps/api/wrangler.jsonc, apps/mail/wrangler.toml" in caught.value.why
     assert "--config" in caught.value.remedy
     assert found_in(tmp_path, config="apps/mail/wrangler.toml").name == "mail"
+
+
+def test_a_configuration_of_nothing_that_is_deployed_is_left_to_whom_it_serves(
+    tmp_path: Path,
+) -> None:
+    """Such as one for ``wrangler d1``, or for what a dashboard deploys to Pages."""
+    file(tmp_path, "wrangler.toml", 'name = "site"\ncompatibility_date = "2026-11-01"\n')
+    file(tmp_path, "worker/wrangler.toml", 'name = "cron"\nmain = "src/index.ts"\n')
+    found = found_in(tmp_path)
+    assert (found.name, found.folder) == ("cron", tmp_path)
+    file(tmp_path, "package.json", {"devDependencies": {"nuxt": "4"}})
+    assert found_in(tmp_path).name == "site"  # whose code the build makes
+
+
+def test_an_environment_in_a_file_of_its_own_is_released_from_there(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "wrangler.staging.jsonc", wrangler("shop-try", account_id="a" * 32))
+    file(tmp_path, "wrangler-prod.toml", 'name = "shop-live"\nmain = "src/index.ts"\n')
+    file(tmp_path, "package.json", {"scripts": {"up": "wrangler deploy -c wrangler-prod.toml"}})
+    answered = Answers(found=found_in(tmp_path), name="shop")
+    assert invoke_file.deploy(answered)["environments"] == {
+        "staging": {"worker": {"name": "shop-try", "config": "wrangler.staging.jsonc"}},
+        "production": {"worker": {"name": "shop-live", "config": "wrangler-prod.toml"}},
+    }
+    assert not [line for line in hints.hints(answered) if "wrangler-prod.toml" in line]
+    assert answered.content("staging")["account_id"] == "a" * 32
+
+
+@pytest.mark.parametrize(
+    ("script", "environment"),
+    [
+        ("wrangler dev --env dev --port 3000", "dev"),
+        ("npx wrangler dev src/index.js -e=dev", "dev"),
+        ("wrangler dev -c ./wrangler.jsonc --env dev", "dev"),
+        ("wrangler dev -c other/wrangler.jsonc --env dev", ""),
+        ("wrangler dev --env gone", ""),
+        ("wrangler dev", ""),
+        ("wrangler deploy --env dev", ""),
+    ],
+)
+def test_the_twin_gets_the_environment_that_wrangler_dev_runs(
+    tmp_path: Path, script: str, environment: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop", env={"dev": {}, "production": {}}))
+    file(tmp_path, "package.json", {"scripts": {"preview": "wrangler dev", "dev": script}})
+    answered = Answers(found=found_in(tmp_path), name="shop")
+    made = invoke_file.deploy(answered)["environments"].get("local")
+    worker = {"name": f"shop-{environment}", "environment": environment}  # as wrangler calls it
+    assert made == ({"worker": worker} if environment else None)
+
+
+def test_the_database_of_an_environment_in_a_file_of_its_own_is_the_workers_too(
+    tmp_path: Path,
+) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "wrangler.production.jsonc", wrangler("live", d1_databases=bound))
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    made = answers.answered(found_in(tmp_path), Flags())
+    assert (made.database, made.url("production")) == ("d1:DB", "d1:DB")
+    assert made.migrations
+    assert made.migrations.of_d1
+
+
+def test_migrations_of_a_d1_database_that_the_file_lacks_are_nobody_elses(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "package.json", {"scripts": {"db": "wrangler d1 migrations apply DB --remote"}})
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    made = answers.answered(found_in(tmp_path), Flags())
+    assert (made.database, made.migrations) == ("d1:shop-releases", None)
+    assert [line for line in hints.hints(made) if "wrangler d1 for DB" in line]
+
+
+def test_the_twin_gets_the_top_level_where_dev_has_not_the_releases_database(
+    tmp_path: Path,
+) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    content = wrangler("shop", d1_databases=bound, env={"dev": {}})
+    file(tmp_path, "wrangler.jsonc", content)
+    file(tmp_path, "package.json", {"scripts": {"dev": "wrangler dev --env dev"}})
+    answered = Answers(found=found_in(tmp_path), name="shop", database="d1:DB")
+    assert answered.environment("local") == ("shop", "")
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("wrangler deploy --minify src/index.ts", "src/index.ts"),
+        ("npx wrangler dev src/index.js --env dev", "src/index.js"),
+        ("wrangler deploy --config wrangler.api.js", ""),
+        ("wrangler deploy && node src/after.js", ""),
+    ],
+)
+def test_a_file_that_scripts_alone_give_wrangler_is_told_of(
+    tmp_path: Path, script: str, told: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", {"name": "shop"})
+    file(tmp_path, "package.json", {"scripts": {"up": script}})
+    said = [one for one in hints.hints(Answers(found_in(tmp_path), "shop")) if "(main)" in one]
+    assert [one for one in said if told in one] == said
+    assert bool(said) == bool(told)
+
+
+def test_what_programs_beside_the_worker_read_is_no_secret_of_it(tmp_path: Path) -> None:
+    file(tmp_path, ".env.example", "MAPS_KEY=\nPAGER_KEY=\n")
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, "src/index.ts", "fetch(env.MAPS_KEY)")
+    file(tmp_path, "scripts/page.ts", "page(process.env.PAGER_KEY)")
+    assert found_in(tmp_path).secrets == ("MAPS_KEY",)
 
 
 def test_a_package_of_a_workspace_gets_its_own_invoke_yaml(tmp_path: Path) -> None:
@@ -87,6 +196,29 @@ def test_a_worker_in_a_folder_of_its_repository_is_released_from_the_top(tmp_pat
     assert found_in(tmp_path).folder == tmp_path
 
 
+def test_each_of_several_workers_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Also where no workspace joins them: a second one could not be set up at the top."""
+    file(tmp_path, "01-hello/wrangler.jsonc", wrangler("hello"))
+    file(tmp_path, "02-todo/package.json", {"name": "todo"})
+    file(tmp_path, "02-todo/worker/wrangler.jsonc", wrangler("todo"))
+    named = {"hello": "01-hello/wrangler.jsonc", "todo": "02-todo/worker/wrangler.jsonc"}
+    folders = {name: found_in(tmp_path, config=each).folder for name, each in named.items()}
+    assert folders == {"hello": tmp_path / "01-hello", "todo": tmp_path / "02-todo"}
+
+
+def test_another_workers_migrations_are_not_taken(tmp_path: Path) -> None:
+    bound = [{"binding": "DB", "database_name": "shop", "database_id": "1"}]
+    file(tmp_path, "wrangler.jsonc", wrangler("shop", d1_databases=bound))
+    file(tmp_path, "migrations/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    file(tmp_path, "db/migrations/0001_log.sql", "CREATE TABLE logs (id TEXT);")
+    file(tmp_path, "todo/wrangler.jsonc", wrangler("todo"))
+    file(tmp_path, "todo/migrations/0001_todo.sql", "CREATE TABLE todos (id TEXT);")
+    ours = [each.path.relative_to(tmp_path).as_posix() for each in found_in(tmp_path).migrations]
+    assert ours == ["db/migrations", "migrations"]
+    todo = found_in(tmp_path / "todo").migrations
+    assert [each.path.parent.name for each in todo] == ["todo"]
+
+
 def test_a_pages_project_alone_is_refused_and_beside_a_worker_it_is_not_chosen(
     tmp_path: Path,
 ) -> None:
@@ -97,7 +229,20 @@ def test_a_pages_project_alone_is_refused_and_beside_a_worker_it_is_not_chosen(
     assert found_in(tmp_path).name == "api"
 
 
+def test_a_configuration_beside_a_pages_projects_functions_is_no_worker(tmp_path: Path) -> None:
+    """It was there for ``wrangler d1``: its main was never written."""
+    file(tmp_path, "wrangler.toml", 'name = "site"\nmain = "src/index.ts"\n')
+    file(tmp_path, "functions/api.ts", "")
+    with pytest.raises(Refused, match="is a Pages project"):
+        found_in(tmp_path)
+    file(tmp_path, "consumer/wrangler.toml", 'name = "consumer"\nmain = "src/index.ts"\n')
+    assert found_in(tmp_path).name == "consumer"
+    file(tmp_path, "src/index.ts", "")
+    assert found_in(tmp_path).name == "site"
+
+
 def test_migrations_are_told_apart(tmp_path: Path) -> None:
+    file(tmp_path, "supabase/migrations/1.sql", "CREATE TABLE p (id uuid);")
     file(tmp_path, "db/migrations/1.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n")
     file(tmp_path, "drizzle/0000_one.sql", "CREATE TABLE a (b);")
     file(tmp_path, "drizzle/meta/_journal.json", DRIZZLE)

@@ -436,6 +436,15 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
         '"main": "functions-worker/index.js", "assets": {"directory": "public",'
         ' "binding": "ASSETS", "run_worker_first": true}',
     ),
+    "Pages, built by what takes its public files from public": (
+        {
+            "package.json": package("react-scripts", build="react-scripts build"),
+            "functions/api/x.ts": "",
+            "public/index.html": "",
+        },
+        "it has a folder functions",
+        '"assets": {"directory": "build",',
+    ),
     "Pages, by its configuration, whose variables and bindings stay": (
         {
             "wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n[vars]\nA = "1"\n',
@@ -457,8 +466,31 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
         "wrangler.example.jsonc is an example",
         "cp wrangler.example.jsonc wrangler.jsonc, fill it in, then: ",
     ),
+    "an example in a name of another form": (
+        {"wrangler-example.toml": 'name = "x"\n', "package.json": package("vite"), **CODE},
+        "wrangler-example.toml is an example",
+        "cp wrangler-example.toml wrangler.toml, fill it in, then: ",
+    ),
+    "examples alone, of which the plainest is named": (
+        {"wrangler.mail.example.json": "{}", "wrangler.example.json": "{}", **CODE},
+        "wrangler.example.json is an example",
+        "cp wrangler.example.json wrangler.json, fill it in, then: ",
+    ),
+    "an example in a folder, beside a configuration for tests": (
+        {"api/wrangler.toml.template": 'name = "x"\n', "test/wrangler.test.jsonc": wrangler()},
+        "api/wrangler.toml.template is an example",
+        "cp api/wrangler.toml.template api/wrangler.toml, fill it in, then: ",
+    ),
+    "Pages, beside a Worker that is an example": (
+        {
+            "site/wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n',
+            "api/wrangler.toml.template": 'name = "x"\n',
+        },
+        "is a Pages project, and no Worker",
+        " init --config api/wrangler.toml; or make a Worker of it: in wrangler.toml write",
+    ),
     "several of other names": (
-        {"wrangler.api.toml": 'name = "a"\n', "wrangler-cron.toml": 'name = "b"\n', **CODE},
+        {"wrangler.api.toml": 'main = "a.js"\n', "wrangler-cron.toml": 'main = "b.js"\n', **CODE},
         "there are wrangler-cron.toml, wrangler.api.toml",
         "name it with --config",
     ),

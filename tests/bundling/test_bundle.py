@@ -181,6 +181,42 @@ def test_a_traceback_of_pip_is_told_by_what_it_says() -> None:
     assert bundle.last_lines(f"WARNING: first\n{ran.stderr}") == "OSError: [Errno 28] No space left"
 
 
+def test_a_program_that_does_not_end_is_told_with_what_it_said_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "SECONDS", 1.0)
+    said = "import time; print('Proceed? (Y/n)', flush=True); time.sleep(30)"
+    with pytest.raises(Unavailable) as caught:
+        bundle.run([sys.executable, "-c", said], cwd=tmp_path, env={})
+    assert caught.value.why == "after 1 s; it said last: Proceed? (Y/n)"
+
+
+def test_an_error_of_node_is_told_by_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "build.mjs").write_text('import { nothing } from "node:fs";\n')
+    (tmp_path / "deep.cjs").write_text(
+        "const f = (n) => (n ? f(n - 1) : JSON.parse('no'));\nf(9);\n"
+    )
+    for name, told in (("build.mjs", "SyntaxError: The requested"), ("deep.cjs", "SyntaxError")):
+        ended = bundle.run([str(programs.node()), name], cwd=tmp_path, env={})
+        last = bundle.last_lines(ended.stderr)
+        assert told in last
+        assert " at " not in last
+
+
+@pytest.mark.slow
+def test_of_wranglers_errors_the_first_is_told_and_not_the_example_at_its_end(
+    tmp_path: Path,
+) -> None:
+    """As the real one ends where nothing is to be deployed: with two pages of a way on."""
+    (tmp_path / "wrangler.toml").write_text('name = "a"\ncompatibility_date = "2026-11-01"\n')
+    wrangler = [str(programs.node()), str(programs.wrangler(tmp_path))]
+    asked = [*wrangler, "versions", "upload", "--dry-run"]
+    ended = bundle.run(asked, cwd=tmp_path, env=bundle.environment(tmp_path))
+    told = bundle.last_lines(ended.stderr)
+    assert told.startswith("✘ [ERROR] Missing entry-point to Worker script or to assets directory")
+    assert "```" not in told
+
+
 def test_success_without_an_upload_is_none(scratch: Settings) -> None:
     (scratch.root / "worker/silent").touch()
     with pytest.raises(Refused, match="does not accept the Worker"):
@@ -192,7 +228,7 @@ def test_a_wrangler_that_does_not_end_is_ended(
 ) -> None:
     (scratch.root / "worker/idle").touch()
     monkeypatch.setattr(bundle, "SECONDS", 0.3)
-    with pytest.raises(Unavailable, match="did not end"):
+    with pytest.raises(Unavailable, match="wrangler did not end"):
         bundle.bundle(scratch)
     running = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
     assert not [line for line in running if str(scratch.root) in " ".join(line)]

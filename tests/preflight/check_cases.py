@@ -465,7 +465,9 @@ def _configuration_cases() -> list[Case]:
         ),
         Case("worker main", "there", "pass", "main.js"),
         Case("worker main", "not there", "fail", "no such file", configured(main="gone.js")),
-        Case("worker main", "not named", "fail", "main is None", configured(main=None)),
+        Case(
+            "worker main", "not named", "fail", "there is nothing to deploy", configured(main=None)
+        ),
         Case(
             "worker main",
             "not named, but static files are",
@@ -718,18 +720,25 @@ def _configuration_cases() -> list[Case]:
             "required secrets",
             "one has none",
             "fail",
-            "without a value: MAPS_KEY",
+            "required, without a value: MAPS_KEY",
             configured(secrets={"required": ["MAPS_KEY"]}),
         ),
         Case(
             "required secrets",
             "one is empty in .dev.vars, on the twin",
             "warn",
-            "empty in .dev.vars: MAPS_KEY",
+            "without a value here: MAPS_KEY",
             both(
                 configured(secrets={"required": ["MAPS_KEY"]}),
                 lambda place: place.write("worker/.dev.vars", "MAPS_KEY=\n"),
             ),
+        ),
+        Case(
+            "required secrets",
+            "one of invoke.yaml has none, on the twin",
+            "warn",
+            "without a value here: MAPS_KEY",
+            project(worker={"config": "worker/wrangler.jsonc", "secrets": ["MAPS_KEY"]}),
         ),
         Case("D1 migrations", "none", "pass", "none of wrangler's"),
         Case("D1 migrations", "all applied", "pass", "applied: DB", lambda place: _d1(place, [])),

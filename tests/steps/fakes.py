@@ -217,6 +217,8 @@ class FakeCloudflare:
 
     def version(self, name: str, version_id: str) -> Version:
         annotations = {"workers/tag": self.tags.get(version_id, "")}
+        if version_id not in self.made:
+            raise NotFound("Cloudflare", "GET", status=404, codes=("10092",))
         place = self.made.index(version_id)
         secrets = tuple({"name": one, "type": "secret_text"} for one in self.names)
         bindings = (*secrets, *self.bound)

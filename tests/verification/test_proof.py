@@ -269,6 +269,21 @@ def test_one_that_handles_events_alone_is_judged_by_its_handlers(
     assert prospect.foreseen(site, live=True).means != "handlers"
 
 
+@pytest.mark.parametrize("handler", ["email", "scheduled", "tail"])
+def test_events_that_wranglers_file_does_not_know_of_are_events_all_the_same(
+    site: Site, edge: Edge, handler: str
+) -> None:
+    """No key of it says that mail comes; a cron may be the dashboard's, a tail another Worker's."""
+    configured(site, main="mail.js")
+    of_version(site, (handler,))
+    edge.status = 500
+    (finding,) = verify.run(site, verify.dark(site, NEW)).findings
+    assert finding.status == "pass"
+    assert f"handles {handler}; no request reaches it" in finding.evidence
+    configured(site, main="mail.js", routes=["shop.example.com/*"])
+    assert not verify.run(site, verify.dark(site, NEW)).ok
+
+
 def test_handlers_without_requests_are_not_believed_where_requests_are_answered(
     site: Site, edge: Edge
 ) -> None:

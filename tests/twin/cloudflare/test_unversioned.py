@@ -17,7 +17,10 @@ def test_routes_lie_in_their_zone_and_are_there_once(api: Api) -> None:
     route = {"pattern": "example.com/*", "script": "shop"}
     made = api.result("POST", path, json=route)
     assert api.refused("POST", path, json=route) == (409, 10020)
+    zone(api, "example.org")
     assert api.refused("POST", path, json={**route, "pattern": "example.org/*"}) == (400, 10022)
+    custom = api.result("POST", path, json={**route, "pattern": "shop.customer.net/a*"})
+    api.result("DELETE", f"{path}/{custom['id']}")
     assert api.refused("POST", path, json={"pattern": "a.example.com", "script": "no"})[1] == 10007
     api.restart()
     assert api.result("GET", path) == [made]

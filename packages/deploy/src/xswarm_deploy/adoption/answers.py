@@ -8,22 +8,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import databases, from_pages, javascript, places, questions, sql
+from xswarm_deploy.adoption import (
+    databases,
+    deploying,
+    from_pages,
+    javascript,
+    places,
+    questions,
+    sql,
+    tree,
+)
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
 from xswarm_deploy.bundling import node_packages, wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.project import PARTS
-from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
 
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
-_ENDINGS: Final = (".toml", ".json", ".jsonc")
 _CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    PRODUCTION: (PRODUCTION, "prod", "live"),
-    STAGING: (STAGING, "stage", "preview", "dev"),
+    PRODUCTION: places.ENVIRONMENTS[PRODUCTION],
+    STAGING: (*places.ENVIRONMENTS[STAGING], "dev"),
 }
 """Environment → what its part under ``env`` of wrangler's file is called, likeliest first."""
 
@@ -80,16 +88,36 @@ class Answers:
     routes: Mapping[str, int] = field(default_factory=dict)
 
     def environment(self, name: str) -> tuple[str, str]:
-        """Return the Worker of production or staging: its name, and its part under ``env``.
+        """Return the Worker of an environment: its name, and its part under ``env``.
 
-        What ``wrangler deploy --env`` made until now stays the Worker that is released.
+        What ``wrangler deploy --env`` made until now stays the Worker that is released, and the
+        twin has the one that ``wrangler dev --env`` runs.
         """
         known = self.found.environments
-        part = next((each for each in _NAMES[name] if each in known), "")
+        names = [self._of_dev] if name == LOCAL else _NAMES[name]
+        part = next((each for each in names if each in known), "")
         if part:
             own = known[part] if isinstance(known[part], Mapping) else {}
             return str(own.get("name") or f"{self.name}-{part}"), part
-        return (self.name, "") if name == PRODUCTION else (f"{self.name}-{name}", "")
+        beside = self.beside(name)
+        plain = f"{self.name}-{name}" if name == STAGING else self.name
+        return str(beside.content.get("name") or plain) if beside else plain, ""
+
+    @property
+    def _of_dev(self) -> str:
+        """Return the part that ``wrangler dev`` runs, by the scripts; empty: the top level."""
+        known = self.found.environments
+        config = relative(self.found.config, self.found.home)
+        part = deploying.developed(self.found.package, config)
+        if part not in known:
+            return ""
+        content = wrangler.environment(self.found.content, part)
+        return part if not self.d1 or databases.has(content, self.database) else ""
+
+    def beside(self, name: str) -> places.Configuration | None:
+        """Return the configuration of an environment in a file of its own; None: there is none."""
+        parted = name == LOCAL or any(each in self.found.environments for each in _NAMES[name])
+        return None if parted else places.of_environment(self.found.config, name)
 
     def build(self, name: str) -> str:
         """Return the build of production or staging alone; empty: it is that of all."""
@@ -109,11 +137,14 @@ class Answers:
             Refused: its part is no table.
         """
         _, part = self.environment(name)
-        return wrangler.environment(self.found.content, part) if part else self.found.content
+        beside = self.beside(name)
+        content = beside.content if beside else self.found.content
+        return wrangler.environment(content, part) if part else content
 
     def shares(self, name: str) -> bool:
         """Return whether an environment has no part of its own: it is bound as production is."""
-        return name != PRODUCTION and not self.environment(name)[1]
+        own = self.environment(name)[1] or self.beside(name)
+        return name != PRODUCTION and not own
 
     def url(self, name: str) -> str:
         """Return the database of production or staging; empty: a person has to name it."""
@@ -134,17 +165,13 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
     if flags.config:
         return places.configuration((start / flags.config).resolve())
     all_found = places.configurations(start)
-    workers = [each for each in all_found if not each.is_site]
-    if all_found and not workers:
-        raise Refused(
-            f"{relative(all_found[0].file, start)} is a Pages project, and no Worker",
-            "it has pages_build_output_dir",
-            from_pages.way(
-                all_found[0].file.parent,
-                str(all_found[0].content["pages_build_output_dir"]),
-                all_found[0].file,
-            ),
-        )
+    if all_found and not any(map(_is_deployed, all_found)):
+        all_found += [each for each in places.below(start.resolve()) if _is_deployed(each)]
+    deployed = [each for each in all_found if _is_deployed(each)]
+    sites = [each for each in all_found if each.is_site or _is_beside_functions(each)]
+    workers = deployed or [each for each in all_found if each not in sites]
+    if sites and not workers:
+        _refuse_site(sites[0], start)
     if not workers and not flags.main:
         _require_no_other(start)
     if len(workers) < 2:
@@ -154,15 +181,56 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
     return by_name[questions.choice("Which Worker?", titles, "", "--config")]
 
 
+def _is_deployed(one: places.Configuration) -> bool:
+    """Return whether a configuration is a Worker's: it has code, or a build gives it some."""
+    built = javascript.framework(node_packages.read(one.file.parent))
+    return not one.is_site and not _is_beside_functions(one) and (one.has_code or bool(built))
+
+
+def _is_beside_functions(one: places.Configuration) -> bool:
+    """Return whether a Pages project's functions are there, and a Worker's code is not.
+
+    Before wrangler read a configuration for Pages, one was there for ``wrangler d1`` alone.
+    """
+    folder, main = one.file.parent, Path(str(one.content.get("main") or ""))
+    made = main.parts[:1] == (from_pages.FUNCTIONS,) or "build" in one.content
+    there = (folder / main).is_file() or not main.parts
+    return (folder / "functions").is_dir() and not (made or there)
+
+
+def _refuse_site(site: places.Configuration, start: Path) -> None:
+    """Refuse a Pages project; a Worker beside it may be there as an example."""
+    output = str(site.content.get("pages_build_output_dir") or "")
+    way = from_pages.way(site.file.parent, output, site.file)
+    functions = f"it has a folder functions, and no {site.content.get('main')}"
+    example = places.example(start.resolve())
+    other = f"{_copy(example, start)}; or " if example else ""
+    raise Refused(
+        f"{relative(site.file, start)} is a Pages project, and no Worker",
+        "it has pages_build_output_dir" if output else functions,
+        f"{other}{way}",
+    )
+
+
+def _copy(example: Path, start: Path) -> str:
+    """Return how a configuration is made of its example, and what is typed then."""
+    made = places.copied(example)
+    here = made.parent == start.resolve() and made.name in tree.CONFIGURATIONS
+    flag = "" if here else f" --config {relative(made, start)}"
+    return (
+        f"cp {relative(example, start)} {relative(made, start)}, fill it in, then: inv init{flag}"
+    )
+
+
 def _require_no_other(folder: Path) -> None:
     """Refuse what is set up in another way than by a wrangler configuration of its own."""
-    example = places.example(folder)
+    example = places.example(folder.resolve())
     if example:
-        name = f"wrangler{example.suffix if example.suffix in _ENDINGS else example.suffixes[0]}"
+        name = relative(example, folder)
         raise Refused(
-            f"{example.name} is an example of a wrangler configuration, and no other is here",
+            f"{name} is an example of a wrangler configuration, and no other is here",
             "",
-            f"cp {example.name} {name}, fill it in, then: inv init",
+            _copy(example, folder),
         )
     site = javascript.site(node_packages.read(folder))
     if site or (folder / "functions").is_dir():
@@ -227,7 +295,7 @@ def _require_deployable(found: Found) -> None:
 def _database(found: Found, flags: Flags, name: str) -> str:
     filled = [each.path for each in found.migrations]
     ours = any(not each.of_d1 for each in found.migrations) and not found.d1
-    other = javascript.other_database(found.package)
+    other = javascript.other_database(found.package) or deploying.of_d1(found.package)
     libsql = javascript.libsql(found.package) or (ours and not other)
     return databases.chosen(found.d1, filled, name, libsql=libsql, given=flags.database)
 
@@ -250,7 +318,8 @@ def _migrations(found: Found, flags: Flags, database: str) -> sql.Folder | None:
     titles = {name: f"{name}  ({each.kind}, {each.files} files)" for name, each in ours.items()}
     titles[NONE] = "none: this database is migrated in another way"
     only = next(iter(ours)) if len(ours) == 1 else ""
-    only = NONE if javascript.other_database(found.package) else only
+    elsewhere = not found.d1 and bool(deploying.of_d1(found.package))
+    only = NONE if elsewhere or javascript.other_database(found.package) else only
     asked = f"Which migrations are applied to {_told(database)}?"
     return ours.get(questions.choice(asked, titles, only, "--migrations"))
 

@@ -59,6 +59,15 @@ _SEVERAL: Final = frozenset(
 """Keys to which a flag adds."""
 _SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
+_DEVELOPS: Final = ("dev",)
+_SWITCHES: Final = frozenset(
+    {
+        *("minify", "no-bundle", "keep-vars", "upload-source-maps", "latest", "logpush", "strict"),
+        *("dry-run", "local", "remote", "live-reload", "test-scheduled", "x-remote-bindings"),
+    }
+)
+"""Flags without a value, so that a file after one is the Worker's."""
+_CODE: Final = re.compile(r"[\w./@-]+\.(?:[cm]?[jt]sx?|py)")
 _PROGRAMS: Final = ("wrangler", "opennextjs-cloudflare")
 _MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
 _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)")
@@ -69,6 +78,7 @@ _MIGRATES: Final = re.compile(
     r"\b(?:drizzle-kit (?:migrate|push)|prisma (?:migrate deploy|db push))\b"
 )
 """What would run again what releases have applied: its ledger is not kept."""
+_D1: Final = re.compile(r"\bwrangler d1 (?:migrations apply|execute) +(?!-)(\S+)")
 _FILTER: Final = re.compile(r"--filter[= ](\S+)")
 _RUNNERS: Final = _MANAGERS | {"npx", "run", "turbo"}
 _TOKEN: Final = re.compile(r"[\w:./@-]+")
@@ -94,6 +104,43 @@ def flags(package: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, s
 def named(package: Mapping[str, Any], flag: str) -> list[str]:
     """Return what the scripts give a flag, such as the name of the Worker that is live."""
     return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
+
+
+def developed(package: Mapping[str, Any], config: str) -> str:
+    """Return the part under ``env`` that ``wrangler dev`` runs by the scripts; empty: none.
+
+    Of several scripts ``dev`` and ``start`` are what people type.
+
+    Args:
+        package: the package.json.
+        config: the configuration, from there: a script may run another one (``--config``).
+    """
+    scripts = {name: str(text) for name, text in (package.get("scripts") or {}).items()}
+    ordered = sorted(scripts, key=lambda name: name not in ("dev", "start"))
+    given = (dict(_of_script(scripts[name], _DEVELOPS)) for name in ordered)
+    ours = (flags for flags in given if Path(flags.get("config", config)) == Path(config))
+    return next((flags["env"] for flags in ours if flags.get("env")), "")
+
+
+def of_d1(package: Mapping[str, Any]) -> str:
+    """Return the D1 database that the scripts name to ``wrangler d1``; empty: none."""
+    scripts = (str(text) for text in (package.get("scripts") or {}).values())
+    return next((found[1] for text in scripts if (found := _D1.search(text))), "")
+
+
+def entry(package: Mapping[str, Any]) -> str:
+    """Return the file that the scripts give wrangler as the Worker's first; empty: none."""
+    scripts = (str(text) for text in (package.get("scripts") or {}).values())
+    commands = (command for text in scripts for command in _commands(_words(text)))
+    run = (command for command in commands if _is_run(command, (*_VERBS, *_DEVELOPS)))
+    given = (pair for command in run for pair in pairwise(command))
+    files = (after for before, after in given if _CODE.fullmatch(after) and not _takes(before))
+    return next(files, "")
+
+
+def _takes(word: str) -> bool:
+    """Return whether the next word is the value of this one."""
+    return word.startswith("-") and "=" not in word and _name(word) not in _SWITCHES
 
 
 def beside(package: Mapping[str, Any], build: str) -> list[str]:
@@ -182,10 +229,10 @@ def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _of_script(str(text))
 
 
-def _of_script(text: str) -> Iterator[tuple[str, str]]:
+def _of_script(text: str, verbs: Container[str] = _VERBS) -> Iterator[tuple[str, str]]:
     """Return the flags that a script gives ``wrangler deploy``, each with its value."""
     for command in _commands(_words(text)):
-        if _is_deployment(command):
+        if _is_run(command, verbs):
             for word, after in pairwise([*command, "-"]):
                 if word.startswith("-"):
                     flag, _, value = word.partition("=")
@@ -211,7 +258,11 @@ def _commands(words: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _is_deployment(command: list[str]) -> bool:
-    return any(a.partition("@")[0] in _PROGRAMS and b in _VERBS for a, b in pairwise(command))
+    return _is_run(command, _VERBS)
+
+
+def _is_run(command: list[str], verbs: Container[str]) -> bool:
+    return any(a.partition("@")[0] in _PROGRAMS and b in verbs for a, b in pairwise(command))
 
 
 def _name(word: str) -> str:

@@ -118,7 +118,7 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     home = node_packages.home(config.parent, top)
     package = node_packages.read(home)
     manager = node_packages.manager(home, top)
-    d1 = databases.bound(config, content)
+    d1 = _bound(config, content)
     read = _sent(_named(config.parent, home, content))
     return Found(
         top=top,
@@ -132,7 +132,7 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         home=home,
         build=_build(config, content, home, top, manager),
         d1=d1,
-        migrations=tuple(sql.folders(folder, {one.folder for one in d1})),
+        migrations=_migrations(folder, config, d1),
         secrets=tuple(read[Sent.WORKER_SECRET]),
         variables=tuple(read[Sent.WORKER_VARIABLE]),
         withheld=tuple(sources.bindings_read(home, read[Sent.HERE])),
@@ -143,6 +143,27 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
             *python_packages.missing(config.parent, content),
         ),
     )
+
+
+def _migrations(folder: Path, config: Path, d1: Iterable[databases.D1]) -> tuple[sql.Folder, ...]:
+    """Return the folders of migrations, but those of another Worker of the repository."""
+    own, named = config.parent, {one.folder for one in d1}
+    others = [each for each in places.everywhere(folder) if each.file.parent != own]
+    theirs = {one.folder for each in others for one in databases.bound(each.file, each.content)}
+    below = [each.file.parent for each in others if each.file.parent not in own.parents]
+
+    def is_ours(path: Path) -> bool:
+        return path in named or not (path in theirs or any(map(path.is_relative_to, below)))
+
+    return tuple(each for each in sql.folders(folder, named) if is_ours(each.path))
+
+
+def _bound(config: Path, content: Mapping[str, Any]) -> tuple[databases.D1, ...]:
+    """Return the D1 databases of a configuration, and of those of its environments beside it."""
+    beside = (places.of_environment(config, name) for name in places.ENVIRONMENTS)
+    contents = [content, *(one.content for one in beside if one)]
+    every = [one for each in contents for one in databases.bound(config, each)]
+    return tuple({one.binding: one for one in reversed(every)}.values())[::-1]
 
 
 def _build(config: Path, content: Mapping[str, Any], home: Path, top: Path, manager: str) -> str:
@@ -190,7 +211,7 @@ def _sent(named: Iterable[str]) -> Mapping[Sent, list[str]]:
     """Return which of these names reach a Worker as what; nobody's but its own are secrets."""
     found: dict[Sent, list[str]] = {kind: [] for kind in Sent}
     for name in named:
-        if name not in _OF_DEVELOPMENT:
+        if name not in _OF_DEVELOPMENT and not name.startswith("DEV_"):
             known = BY_NAME.get(name)
             found[known.sent if known else Sent.WORKER_SECRET].append(name)
     return found

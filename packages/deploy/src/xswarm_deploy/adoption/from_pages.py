@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.adoption import places
-from xswarm_deploy.bundling import programs
+from xswarm_deploy.bundling import node_packages, programs
 
 FUNCTIONS: Final = "functions-worker"
 """The folder of the code that is made of a project's functions."""
 COMPILE: Final = f"npx wrangler pages functions build --outdir {FUNCTIONS}"
 _OUTPUT: Final = "pages_build_output_dir"
 _USUAL: Final = ("dist", "public", "build", "out")
+_BUILT: Final = {"react-scripts": "build", "vite": "dist", "astro": "dist"}
+"""Package → where its build puts the files; ``public`` is what it takes in."""
 
 
 def way(folder: Path, directory: str, written: Path | None = None) -> str:
@@ -27,18 +29,18 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
         folder: of the Pages project.
         directory: that it publishes; empty: the usual one that is there.
         written: its own configuration, whose variables and bindings stay; None: it has none.
+            One without a directory names code that is not there.
     """
+    replaced = _OUTPUT if directory else "main"
     directory = directory or _there(folder)
     main, assets = _parts(folder, directory)
-    command = f"{COMPILE}, " if main else ""
+    command = f"{COMPILE}, and " if main else ""
     if written is None:
         name, date = places.slug(folder.name), programs.newest_date()
         made = {"name": name, "compatibility_date": date, **main, "assets": assets}
-        return f"make a Worker of it: {command}and write wrangler.jsonc: {json.dumps(made)}"
+        return f"make a Worker of it: {command}write wrangler.jsonc: {json.dumps(made)}"
     lines = _toml(main, assets) if written.suffix == ".toml" else _json(main, assets)
-    return (
-        f"make a Worker of it: {command}and in {written.name} write in place of {_OUTPUT}: {lines}"
-    )
+    return f"make a Worker of it: {command}in {written.name} write in place of {replaced}: {lines}"
 
 
 def compiling(folder: Path, content: Mapping[str, Any]) -> str:
@@ -53,7 +55,11 @@ def compiling(folder: Path, content: Mapping[str, Any]) -> str:
 
 
 def _there(folder: Path) -> str:
-    return next((name for name in _USUAL if (folder / name / "index.html").is_file()), _USUAL[0])
+    package = node_packages.read(folder)
+    named = {*(package.get("dependencies") or {}), *(package.get("devDependencies") or {})}
+    built = next((made for name, made in _BUILT.items() if name in named), "")
+    there = (name for name in _USUAL if (folder / name / "index.html").is_file())
+    return built or next(there, _USUAL[0])
 
 
 def _parts(folder: Path, directory: str) -> tuple[dict[str, str], dict[str, Any]]:

@@ -81,6 +81,12 @@ def _of_the_database(answers: Answers) -> Iterator[str]:
     elif database != databases.TURSO:
         name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
         yield f"releases keep their books in the D1 database {name}: npx wrangler d1 create {name}"
+    named = deploying.of_d1(answers.found.package)
+    if named and not answers.found.d1:
+        yield (
+            f"package.json runs wrangler d1 for {named}, and {answers.found.config.name} has no D1"
+            " database: write it there (d1_databases), for releases to migrate it and back it up"
+        )
     shared = _with_data(answers) if answers.shares(STAGING) else []
     if shared:
         yield (
@@ -166,6 +172,12 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
                 " one, correct deploy.worker.name in invoke.yaml"
             )
     yield from _of_other_configurations(answers)
+    entry = deploying.entry(found.package)
+    if entry and not answers.content(PRODUCTION).get("main"):
+        yield (
+            f"package.json's scripts give wrangler the file {entry}: a release reads"
+            f" {found.config.name} alone, so write it there (main)"
+        )
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
         named = ", ".join(f"--{flag}" for flag in told)
@@ -204,7 +216,8 @@ def _of_migrating(answers: Answers) -> Iterator[str]:
 def _of_other_configurations(answers: Answers) -> Iterator[str]:
     """Return which configurations the scripts deploy from, beside the one that is released."""
     found = answers.found
-    ours = {found.config.resolve(), *wrangler.all_redirected(found.home)}
+    beside = [one.file for name in (STAGING, PRODUCTION) if (one := answers.beside(name))]
+    ours = {found.config.resolve(), *beside, *wrangler.all_redirected(found.home)}
     for config in deploying.named(found.package, "config"):
         file = (found.home / config).resolve()
         if file in ours or (file.parent / invoke_file.NAME).is_file():

@@ -13,7 +13,7 @@ from xswarm_deploy.adoption import databases
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.settings import project, settings
-from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
 
 NAME: Final = "invoke.yaml"
 SCHEMA: Final = settings.CONFIG / "invoke.schema.json"
@@ -57,7 +57,7 @@ def deploy(answers: Answers) -> dict[str, Any]:
             "verify": {"routes": _routes(answers.routes)},
             "environments": {
                 environment: {"worker": _own_worker(answers, environment)}
-                for environment in (STAGING, PRODUCTION)
+                for environment in (LOCAL, STAGING, PRODUCTION)
             },
         }
     )
@@ -83,10 +83,13 @@ def ended(text: str) -> str:
 
 def _own_worker(answers: Answers, environment: str) -> dict[str, str]:
     name, part = answers.environment(environment)
+    beside = answers.beside(environment)
+    config = relative(beside.file, answers.found.folder) if beside else ""
     return {
         "name": "" if name == answers.name else name,
+        "config": Path(config).as_posix() if config else "",
         "environment": part,
-        "build": answers.build(environment),
+        "build": "" if environment == LOCAL else answers.build(environment),
     }
 
 

@@ -92,7 +92,13 @@ def name_judge(given: str) -> str:
 
 def file_judge(folder: Path) -> Judge:
     """Return what judges whether a file is there, from a folder."""
-    return lambda given: "" if given and (folder / given).is_file() else f"no file {given!r} there"
+
+    def judge(given: str) -> str:
+        if not given:
+            return "none of the usual names is there"
+        return "" if (folder / given).is_file() else f"no file {given!r} there"
+
+    return judge
 
 
 def _answered(given: T | None, question: str) -> T:

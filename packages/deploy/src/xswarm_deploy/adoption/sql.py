@@ -73,7 +73,12 @@ def _of_drizzle(start: Path) -> Iterator[Path]:
 
 
 def _is_sqlite(folder: Path) -> bool:
-    """Return whether migrations are not said to be another database's, by drizzle or prisma."""
+    """Return whether migrations are not said to be another database's, by drizzle or prisma.
+
+    Supabase's are always Postgres's.
+    """
+    if "supabase" in folder.parts:
+        return False
     texts = (
         file.read_text("utf-8", "replace")
         for name in ("meta/_journal.json", "migration_lock.toml")

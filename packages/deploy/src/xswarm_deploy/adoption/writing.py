@@ -19,7 +19,7 @@ from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.settings import project, schema, settings
-from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
 
 IGNORED: Final = (
     ".sandbox/",
@@ -84,7 +84,7 @@ def _account(answers: Answers, environment: str) -> str:
 
 def _local(answers: Answers) -> str:
     """Return local.env; a Worker with a D1 database of its own is released with that one."""
-    if not answers.d1 or not databases.has(answers.found.content, answers.database):
+    if not answers.d1 or not databases.has(answers.content(LOCAL), answers.database):
         return _LOCAL_ENV
     return _LOCAL_ENV + _LOCAL_D1.format(name=settings.DATABASE, url=answers.database)
 

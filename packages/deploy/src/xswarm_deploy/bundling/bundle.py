@@ -44,6 +44,12 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also 
 _NOISE: Final = "🪵"  # where wrangler's log is: in a folder that is gone by then
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _INDENTED: Final = re.compile(r"(?m)^[ \t].*$")
+_ERROR: Final = "✘ [ERROR]"  # what wrangler and esbuild begin an error with; a way on follows it
+_FENCE: Final = "```"  # around the example in wrangler's way on
+_FRAME: Final = re.compile(
+    r"at (?:async )?(?:.+ \()?(?:file:|node:|/|<anonymous>).*|Node\.js v[\d.]+"
+)
+"""A line of Node's stack, and what it ends with: where, never what."""
 _BUILD: Final = "[custom build]"  # what the build command says, as wrangler prints it
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
@@ -274,9 +280,21 @@ def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[s
     """
     try:
         return running.run(command, timeout=SECONDS, **options)
-    except subprocess.TimeoutExpired:
-        name = Path(command[0]).name
-        raise Unavailable(f"{name} did not end", f"after {SECONDS:.0f} s", "try again") from None
+    except subprocess.TimeoutExpired as waited:
+        said = last_lines(_text(waited.stderr) or _text(waited.stdout))
+        why = f"after {SECONDS:.0f} s; it said last: {said}" if said else f"after {SECONDS:.0f} s"
+        raise Unavailable(f"{_called(command)} did not end", why, "try again") from None
+
+
+def _text(said: str | bytes | None) -> str:
+    """Return what a program had said when it was ended: bytes, whatever was asked for."""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said or ""
+
+
+def _called(command: Sequence[str]) -> str:
+    """Return what a person calls a program; Node runs wrangler."""
+    of_wrangler = any("wrangler" in Path(word).parts for word in command[1:2])
+    return "wrangler" if of_wrangler else Path(command[0]).name
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -306,10 +324,18 @@ def _verdict(stdout: str, stderr: str) -> str:
 
 
 def last_lines(text: str, count: int = 6) -> str:
-    """Return the last lines of a program's output as evidence, redacted."""
+    """Return the last lines of a program's output as evidence, redacted.
+
+    Of wrangler's and esbuild's they are those of the first error: what follows it is a way on.
+    """
     plain = _COLOURS.sub("", text)
     if _TRACEBACK in plain:  # of Python: what is indented says where, what is not says what
         plain = _INDENTED.sub("", plain.rpartition(_TRACEBACK)[2])
     told = (line.strip() for line in plain.splitlines())
-    lines = [line for line in told if line and not line.startswith(_NOISE)]
-    return redact(" | ".join(lines[-count:]))[:800]
+    lines = [line for line in told if line and not _is_noise(line)]
+    first = next((n for n, line in enumerate(lines) if line.startswith(_ERROR)), -count)
+    return redact(" | ".join(lines[first:][:count]))[:800]
+
+
+def _is_noise(line: str) -> bool:
+    return line.startswith((_NOISE, _FENCE)) or _FRAME.fullmatch(line) is not None

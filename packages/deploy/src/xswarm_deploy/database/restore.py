@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -132,10 +133,9 @@ def _into_server(
                 stage.fill(connection, table)
             swap = replacing(database, connection, beside, filling=stage.moving)
             _swap(database, [Statement(sql) for sql in swap])
-            since = _written_since(database, work, expected, progress)
-            if since:
-                stage.require_sent(source, work, filled)
-    return Replaced(expected.rows, tuple(since))
+            prove = partial(stage.require_sent, source, work, filled)
+            since = _written_since(database, work, expected, progress, prove)
+    return Replaced(expected.rows, since)
 
 
 def _swap(database: Database, statements: Sequence[Statement]) -> None:
@@ -148,20 +148,28 @@ def _swap(database: Database, statements: Sequence[Statement]) -> None:
 
 
 def _written_since(
-    database: Database, work: Path, expected: Content, progress: Progress
-) -> list[str]:
-    """Return which tables read back with other rows than were restored.
+    database: Database,
+    work: Path,
+    expected: Content,
+    progress: Progress,
+    prove: Callable[[], None],
+) -> tuple[str, ...]:
+    """Return which tables read back with other rows than were restored; what was sent is proven.
 
     Raises:
-        DeployError: a table is missing, or what nobody's writing explains is another.
+        DeployError: a table is missing, what nobody's writing explains is another, or what was sent
+            arrived as something else.
     """
     try:
         found = _read_back(database, work, expected.rows, progress)
     except Refused as error:  # D1 cannot be read whole while others write
-        return [f"{error.what}: {error.why}"]
+        prove()
+        return (f"{error.what}: {error.why}",)
     if found.user_version != expected.user_version or expected.tables.keys() - found.tables.keys():
         _require_equal(expected, found)
-    return manifest.differences(expected, found)
+    if found.tables != expected.tables:
+        prove()
+    return tuple(_differences(expected, found))
 
 
 def replacing(
@@ -319,19 +327,18 @@ def _without(stays: own.Tables, content: Content) -> Content:
 
 
 def _require_equal(expected: Content, found: Content) -> None:
-    """Compare what was read back; the live Worker goes on measuring meanwhile.
-
-    Raises:
-        DeployError: they differ.
-    """
-    measured = own.MONITORING
-    lines = manifest.differences(_without(measured, expected), _without(measured, found))
-    if lines:
+    if lines := _differences(expected, found):
         raise DeployError(
             "The restored database reads back as something else",
             "; ".join(lines),
             "restore again while nothing writes to it",
         )
+
+
+def _differences(expected: Content, found: Content) -> list[str]:
+    """Return where what was read back differs; the live Worker goes on measuring meanwhile."""
+    measured = own.MONITORING
+    return manifest.differences(_without(measured, expected), _without(measured, found))
 
 
 def _page_size(connection: sqlite3.Connection) -> int:

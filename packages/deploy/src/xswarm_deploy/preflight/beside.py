@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -131,20 +131,25 @@ def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
     missing = [name for name in absent if name not in there]
     if missing:
         names = ", ".join(missing)
-        if set(missing) <= _empty_here(site):
-            told = f"empty in .dev.vars: {names}; the Worker on the twin has none of that name"
-            return Seen("warn", told, "fill it in there, as far as the Worker needs it here")
+        if set(missing) <= _spared_here(site, asked):
+            told = f"without a value here: {names}; the Worker on the twin has none of that name"
+            way_on = f"as far as the Worker needs it here: {_entered(site, missing)}"
+            return Seen("warn", told, way_on)
         return Seen("fail", f"required, without a value: {names}", _entered(site, missing))
     return f"{len(required)} required, all there" if required else "none"
 
 
-def _empty_here(site: Site) -> set[str]:
-    """Return the names that a person has left empty for this machine: their code does without."""
+def _spared_here(site: Site, asked: Collection[str]) -> set[str]:
+    """Return the names that the twin does without, as ``wrangler dev`` does: a clone has no values.
+
+    Those that wrangler's file requires (``asked``) only where a person has left them empty.
+    """
     if site.settings.environment != LOCAL:
         return set()
     worker = site.settings.project.worker
     there = dev_vars.read(site.settings.path(worker.config).parent, worker.environment)
-    return {name for name, value in there.items() if not value.strip()}
+    empty = {name for name, value in there.items() if not value.strip()}
+    return empty | (site.settings.own_secrets() - {*asked})
 
 
 def _entered(site: Site, missing: Sequence[str]) -> str:

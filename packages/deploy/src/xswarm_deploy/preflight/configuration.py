@@ -189,6 +189,9 @@ def _main(site: Site, content: Mapping[str, Any]) -> Seen | str:
         return main
     if (content.get("build") or {}).get("command"):
         return f"{main}, made by build.command"
+    if main is None:
+        told = "neither main nor assets.directory is named: there is nothing to deploy"
+        return Seen("fail", told, "write main, the file that the Worker begins with")
     return Seen("fail", f"main is {main!r}: no such file", "correct main in the configuration")
 
 

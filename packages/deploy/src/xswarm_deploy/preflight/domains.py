@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy import trust
 from xswarm_deploy.bundling import wrangler
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.loopback import is_address, is_loopback, is_nowhere
 from xswarm_deploy.preflight import address
 from xswarm_deploy.preflight.looking import Seen, probe
@@ -147,6 +147,8 @@ def _deployed(site: Site) -> bool:
         return bool(site.cloudflare.deployments(site.worker))
     except ServiceError:
         return True
+    except Refused:
+        return False  # no account to ask: the check of the variables says so
 
 
 def _certificate(site: Site, host: str, port: int) -> Seen | str:

@@ -13,7 +13,7 @@ from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.multipart import MESSAGE_BYTES
-from xswarm_deploy.settings.variables import ENVIRONMENTS
+from xswarm_deploy.settings.variables import ENVIRONMENTS, LOCAL
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import (
     assets,
@@ -58,7 +58,7 @@ def prepared(site: Site, split: Split | None = None) -> Upload:
     upload = upload.with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
     kept, open_ = site.bundling.result().upload.kept, set(upload.unresolved)
-    missing = site.settings.own_secrets() - set(site.settings.worker_secrets())
+    missing = _needed_secrets(site) - set(site.settings.worker_secrets())
     for live in traffic.live_split(site) if split is None else split:
         version = site.cloudflare.version(site.worker, live)
         there = {str(binding["name"]): str(binding["type"]) for binding in version.bindings}
@@ -68,6 +68,14 @@ def prepared(site: Site, split: Split | None = None) -> Upload:
     _require_resolved(site, upload, missing)
     next_cache.fill(site, upload)
     return upload
+
+
+def _needed_secrets(site: Site) -> frozenset[str]:
+    """Return the secrets of the Worker's own that a version must have.
+
+    The twin does without, as ``wrangler dev`` does: a fresh clone has no value of any.
+    """
+    return frozenset() if site.settings.environment == LOCAL else site.settings.own_secrets()
 
 
 def _require_resolved(site: Site, upload: Upload, missing: Iterable[str]) -> None:

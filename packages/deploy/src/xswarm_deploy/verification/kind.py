@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.site import Site
 
 FILES: Final = "static files invoke no Worker, so that no tail shows them and no route tells it"
@@ -22,11 +23,15 @@ def handlers(site: Site, version: str) -> tuple[str, ...]:
     """Return the events that a version handles, as Cloudflare tells; empty: it does not tell.
 
     It is asked only of a Worker that may have no ``fetch``, and where invoke.yaml names no route:
-    else requests reach it (:func:`is_events_alone`).
+    else requests reach it (:func:`is_events_alone`). One without a route may be told by mail alone,
+    or by a cron that the dashboard has: wrangler's file does not say.
     """
     if site.settings.project.verify.routes or not version or not _may_lack_requests(_content(site)):
         return ()
-    return site.cloudflare.version(site.worker, version).handlers
+    try:
+        return site.cloudflare.version(site.worker, version).handlers
+    except NotFound:
+        return ()  # whoever asks the Worker itself meets another one
 
 
 def is_events_alone(site: Site, found: tuple[str, ...]) -> bool:
@@ -66,7 +71,8 @@ def _may_lack_requests(content: Mapping[str, Any]) -> bool:
         return False
     crons = (content.get("triggers") or {}).get("crons")
     consumers = (content.get("queues") or {}).get("consumers")
-    return bool(crons or consumers) or content.get("workers_dev") is False
+    routed = content.get("routes") or content.get("route")
+    return bool(crons or consumers) or content.get("workers_dev") is False or not routed
 
 
 def _content(site: Site) -> Mapping[str, Any]:

@@ -22,7 +22,11 @@ SUFFIXES: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx
 _COMPONENTS: Final = frozenset({".astro", ".vue", ".svelte"})
 """Of these only the variables are looked for; routes that they are, are files."""
 _SKIPPED: Final = frozenset(
-    {"node_modules", "python_modules", "dist", "build", "test", "tests", "__tests__", "__pycache__"}
+    {
+        *("node_modules", "python_modules", "dist", "build", "__pycache__", "vendor"),
+        *("test", "tests", "__tests__", "e2e", "fixtures", "__mocks__", "mocks"),
+        *("scripts", "tools", "docs", "example", "examples", "archive"),  # beside the Worker
+    }
 )
 _MOST_FILES: Final = 5_000
 _LARGEST: Final = 1 << 20  # bytes of a file; a bundle is no source

@@ -151,13 +151,24 @@ async def replace_domains(request: web.Request) -> web.Response:
 
 def _new_route(twin: Twin, zone: Zone, pattern: str, script: str) -> WorkerRoute:
     twin.store.require(Worker, script, refusals.worker_not_found)
-    host = _host(pattern)
-    if host and not _is_within(host, zone.name):  # "*/*" is every host whose traffic enters a zone
+    if not _is_entered(twin, zone, _host(pattern)):
         raise refusals.route_invalid(pattern)
     for known in twin.store.all(WorkerRoute, zone.id):
         if known.pattern == pattern:
             raise refusals.route_exists(pattern, known.script)
     return WorkerRoute(uuid.uuid4().hex, zone.id, pattern, script)
+
+
+def _is_entered(twin: Twin, zone: Zone, host: str) -> bool:
+    """Return whether requests for a host may enter a zone: its own, and custom hostnames.
+
+    Which custom hostnames a zone has (Cloudflare for SaaS) is not known here, so that a host of no
+    zone is one; ``*/*`` is every host.
+
+    Source: Cloudflare for SaaS, Workers as your fallback origin; workers-sdk issues 2861, 3662.
+    """
+    zones = [one.id for one in twin.store.all(Zone) if _is_within(host, one.name)]
+    return not host or not zones or zone.id in zones
 
 
 def _new_domain(
