@@ -123,9 +123,9 @@ def _settings(settings: Settings) -> str:
 
 def _set(value: Any) -> Any:
     """Return what of a part of invoke.yaml is not as by default, by its names."""
-    if isinstance(value, tuple) and hasattr(value, "_field_defaults"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict") and hasattr(value, "_field_defaults"):
         defaults, none = value._field_defaults, object()
-        held = zip(value._fields, value, strict=True)
+        held = value._asdict().items()
         return {name: _set(one) for name, one in held if one != defaults.get(name, none)}
     return [_set(one) for one in value] if isinstance(value, tuple) else value
 
