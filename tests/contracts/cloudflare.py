@@ -604,12 +604,6 @@ CALLS: Final = (
         API + "pages/subresources/projects/subresources/deployments/methods/rollback",
     ),
     Call(
-        "DELETE",
-        _PAGES + "/{project_name}/deployments/{deployment_id}",
-        API + "pages/subresources/projects/subresources/deployments/methods/delete",
-        {"force": _TRUE},
-    ),
-    Call(
         "GET",
         _PAGES + "/{project_name}/upload-token",
         API + "pages/subresources/projects/methods/upload_token",
@@ -678,10 +672,6 @@ CODES: Final = {
     "10215": ("the latest version is not the one that is live", WRANGLER),
     "10222": ("there are no versions yet", WRANGLER),
     "8000007": ("there is no such Pages project", API + "pages/subresources/projects/methods/get"),
-    "8000009": (
-        "there is no such Pages deployment",
-        API + "pages/subresources/projects/subresources/deployments/methods/get",
-    ),
     "8000013": ("the token of the upload has expired", WRANGLER),
 }
 """The error codes that anything is decided on: what each means, and who says so."""

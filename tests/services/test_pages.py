@@ -82,7 +82,6 @@ def test_a_project_read_ahead_counts_once_and_never_past_a_change(
     asked = api.get(P, json=ok({"production_branch": "main"}))
     api.post(f"{P}/deployments", json=ok(item("d2")))
     api.post(f"{P}/deployments/d1/rollback", json=ok({}))
-    api.delete(f"{P}/deployments/d1", json=ok(None))
     api.delete(P, json=ok(None))
     pages = cloudflare.pages
     pages.read_ahead("site")
@@ -90,7 +89,6 @@ def test_a_project_read_ahead_counts_once_and_never_past_a_change(
     changes: tuple[Callable[[], object], ...] = (
         lambda: pages.create_deployment("site", {}, RELEASE),
         lambda: pages.rollback_deployment("site", "d1"),
-        lambda: pages.delete_deployment("site", "d1"),
         lambda: pages.delete_project("site"),
     )
     for count, change in enumerate(changes, start=2):
@@ -251,12 +249,10 @@ def test_what_wrangler_made_is_found_when_the_list_has_it(
         cloudflare.pages.made_of("site", Commit("main", "", "release 3"))
 
 
-def test_rollback_list_and_delete(cloudflare: Cloudflare, api: Any) -> None:
+def test_rollback_and_list(cloudflare: Cloudflare, api: Any) -> None:
     api.post(f"{P}/deployments/d1/rollback", json=ok(item("d1")))
     api.get(f"{P}/deployments", json=ok([item("d1", created="1"), item("d2", created="2")]))
-    api.delete(f"{P}/deployments/d3", status=404, json=no(8000009))
     cloudflare.pages.rollback_deployment("site", "d1")
-    cloudflare.pages.delete_deployment("site", "d3")
     newest = cloudflare.pages.deployments("site")[0]
     assert newest == PagesDeployment(
         "d2", "production", "https://d2.site.test", "2", "main", "abc", "", "deploy", "success"

@@ -25,7 +25,6 @@ from xswarm_deploy.services.uploading import Queue, Round, send_all, until_compl
 from xswarm_deploy.transport import Sent
 
 PROJECT_MISSING = "8000007"
-DEPLOYMENT_MISSING = "8000009"
 TOKEN_EXPIRED = "8000013"  # noqa: S105 - an error code
 
 
@@ -319,14 +318,6 @@ class Pages:
         """Make an earlier production deployment the live one again."""
         self._project_ahead.forget()
         self._http.post(f"{self._path(name, deployment_id)}/rollback", safe=True)
-
-    def delete_deployment(self, name: str, deployment_id: str) -> None:
-        """Delete a deployment that is not live; one that is not there is deleted already."""
-        self._project_ahead.forget()
-        path = self._path(name, deployment_id)
-        unless_missing(
-            lambda: self._http.delete(path, query={"force": "true"}), {DEPLOYMENT_MISSING}
-        )
 
     def _path(self, name: str, deployment_id: str = "") -> str:
         project = f"{self._projects}/{quote(name, safe='')}"
