@@ -8,7 +8,6 @@ Source: Cloudflare, Pages, Functions; wrangler's ``pages deploy``, which is run 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -113,6 +112,8 @@ def _is_project(folder: Path) -> bool:
 @cache
 def _bundled(top: Path, site: Path, _written: str) -> str:
     """Return a hash of what wrangler makes of them; a folder ``_worker.js`` goes up as it is."""
+    import tempfile  # with shutil, bz2 and lzma: 5 ms, and few sites have functions
+
     from xswarm_deploy.bundling import bundle, programs
 
     command = [str(programs.node()), str(programs.wrangler(top)), *_BUILD]
