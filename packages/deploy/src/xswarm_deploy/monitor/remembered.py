@@ -7,7 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.errors import LATER, UPDATE, Refused, Unavailable
 from xswarm_deploy.monitor.alert_store import execute
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
@@ -30,6 +30,7 @@ def silence(site: Site, wanted: Silence) -> None:
 
     Raises:
         Unavailable: others changed the book each time.
+        Refused: a later version of the monitor wrote it.
     """
     asyncio.run(_change(site, lambda book: book.silence(wanted)))
 
@@ -58,8 +59,16 @@ def summary(site: Site) -> dict[str, Any]:
 
 
 async def _load(shelf: DatabaseShelf) -> tuple[int, AlertState]:
+    """Return the book's revision, and the book.
+
+    Raises:
+        Refused: a later version of the monitor wrote it, and it stays as it is.
+    """
     revision, text = await shelf.load()
-    return revision, books.load(text) if text else AlertState()
+    try:
+        return revision, books.load(text) if text else AlertState()
+    except ValueError as error:
+        raise Refused("the book of alerts cannot be read", f"{error}; {LATER}", UPDATE) from None
 
 
 async def _change(site: Site, change: Callable[[AlertState], None]) -> None:
