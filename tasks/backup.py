@@ -51,9 +51,13 @@ def backup(c: Context, format: str = "db") -> None:
 def list_(c: Context, json: bool = False) -> None:
     """List the backups, the newest first."""
     site = context.open_site(c, quiet=json)
-    found = [_row(each, step.signature_state(site, each)) for each in step.listed(site)]
+    listed = step.listed(site)
+    found = [_row(site, each) for each in listed]
     rows = [["" if row[k] is None else row[k] for k in _COLUMNS] for row in found]
     console.show(found, console.Table(_COLUMNS, rows), json=json)
+    for each in listed if not json else ():
+        if error := each.unreadable:
+            console.Console().warn(f"{error}; next: {error.remedy}")
 
 
 @task(auto_shortflags=False, help={"file": "a file, its name in the folder, or 'latest'"})
@@ -132,8 +136,8 @@ def _shown(site: Site, out: Console) -> Site:
     return site.holding(replace(site.state, progress=out.progress))
 
 
-def _row(found: Backup, signed: str) -> dict[str, object]:
-    held = found.manifest
+def _row(site: Site, found: Backup) -> dict[str, object]:
+    held = None if found.unreadable else found.manifest
     return {
         "file": found.path.name,
         "created": found.created.isoformat(timespec="seconds"),
@@ -141,11 +145,19 @@ def _row(found: Backup, signed: str) -> dict[str, object]:
         "rows": held.rows if held else None,
         "tables": len(held.content.tables) if held else None,
         "encrypted": held.encrypted if held else None,
-        "signed": {"good": True, "none": False}.get(signed, signed) if held else None,
+        "signed": _signed(site, found),
         "sha256": held.sha256 if held else None,
         "migrations": list(held.ledger) if held else None,
         "worker_version": held.worker_version if held else None,
     }
+
+
+def _signed(site: Site, found: Backup) -> object:
+    """Return what is to be told of the signature; None: there is no manifest."""
+    if found.unreadable:
+        return "unreadable"
+    state = step.signature_state(site, found)
+    return {"good": True, "none": False}.get(state, state) if found.manifest else None
 
 
 def _summary(found: Backup, content: Content) -> str:

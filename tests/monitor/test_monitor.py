@@ -219,6 +219,44 @@ def test_what_all_isolates_measured_is_judged(world: World, site: Site) -> None:
     assert any("75.0% of requests fail" in text for text, _ in lines)
 
 
+def test_what_a_later_version_measured_ends_no_watch_and_stays(world: World, site: Site) -> None:
+    """Its Worker was released meanwhile, or is a canary; this tool is not updated yet."""
+    world.health("fail", database="fail")
+    world.answers["/page"] = (200, {})
+    for statement in SCHEMA:
+        site.database.execute(statement)
+    later = ("2", NOW - 30, NOW - 20, '{"format":2}')
+    site.database.execute(
+        "INSERT INTO monitoring_frames (version, width, began, ended, data) VALUES (?, 0, ?, ?, ?)",
+        later,
+    )
+    watched = go(site)
+    assert names(watched) == [DATABASE_DOWN, "service-degraded{component=metrics}"]
+    degraded = watched.due[-1]
+    assert "a frame of format 2" in degraded.details["reason"]
+    assert "pip install -U xswarm-deploy" in degraded.details["reason"]
+    rows = site.database.query("SELECT version, began, ended, data FROM monitoring_frames")
+    assert [row.values_in_order for row in rows] == [later]
+
+
+def test_a_book_of_a_later_version_is_refused_and_stays(world: World, site: Site) -> None:
+    remembered.silence(site, Silence("slow-*", NOW + 600, "known"))
+    changed = """UPDATE monitoring_book SET data = json_set(data, '$.entries', json(
+        '[[{"name": "x", "severity": "PANIC", "summary": "", "labels": {}, "details": {},
+        "remedy": ""}, "firing", 1, 1, null, [], false, ""]]'))"""
+    site.database.execute(changed)
+    before = site.database.query("SELECT * FROM monitoring_book")
+    for act in (
+        lambda: remembered.silence(site, Silence("x", NOW + 600, "")),
+        lambda: remembered.summary(site),
+        lambda: remembered.unmatched(site, Silence("x", NOW + 600, "")),
+    ):
+        with pytest.raises(Refused, match="book of alerts cannot be read") as refused:
+            act()
+        assert "pip install -U xswarm-deploy" in refused.value.remedy
+    assert site.database.query("SELECT * FROM monitoring_book") == before
+
+
 def test_a_worker_without_a_monitor_is_judged_from_outside(world: World, site: Site) -> None:
     world.answers.update({"/": (200, {}), "/api": (500, {})})
     watched = go(site)

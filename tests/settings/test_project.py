@@ -96,6 +96,22 @@ def test_an_environment_has_values_of_its_own() -> None:
     assert production.worker.name == "base"
 
 
+@pytest.mark.parametrize(
+    ("given", "may_be_later"),
+    [
+        ({"residency": {}}, True),
+        ({"worker": {"placement": "smart"}}, True),
+        ({"worker": {"nmae": "x"}}, False),  # a misspelt one is that
+    ],
+)
+def test_a_setting_of_a_later_version_is_refused_with_the_way_on(
+    given: dict[str, Any], may_be_later: bool
+) -> None:
+    with pytest.raises(Refused, match="unknown setting") as refused:
+        project.read(given)
+    assert ("pip install -U xswarm-deploy" in refused.value.remedy) is may_be_later
+
+
 def test_an_environment_nobody_knows_is_named() -> None:
     with pytest.raises(Refused, match="unknown setting deploy"):
         project.read({"environments": {"stagng": {}}}, "staging")

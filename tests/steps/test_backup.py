@@ -104,6 +104,22 @@ def test_none_is_begun_ahead_of_a_database_of_unknown_size_or_a_large_one(
     assert not site.state.begun
 
 
+def test_a_manifest_that_cannot_be_read_stops_no_release(site: Site) -> None:
+    """A later version of this tool wrote it, or a disk was full: what is begun ahead raised."""
+    for _ in range(2):
+        do(site, backup.plan(site))
+    newest, older = backup.listed(site)
+    manifest_path(newest.path).write_text('{"format": 2}')
+    backup.begin_ahead(site)
+    assert backup.NAME in site.state.begun, "the older one tells how large it is"
+    backup.forget_ahead(site)
+    manifest_path(older.path).write_text("{")
+    backup.begin_ahead(site)
+    assert not site.state.begun
+    with pytest.raises(Refused, match="is of format 2"):  # not an older one without a word
+        backup.chosen(site, "latest")
+
+
 @pytest.mark.parametrize("why", ["old", "failed"])
 def test_one_begun_ahead_that_does_not_hold_is_made_anew(
     site: Site, monkeypatch: pytest.MonkeyPatch, why: str

@@ -11,6 +11,7 @@ from invoke.context import Context
 
 from tests.tasks.conftest import make_context
 from xswarm_deploy import console
+from xswarm_deploy.database.backup import manifest_path
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import audit
 from xswarm_deploy.site import Site
@@ -43,6 +44,31 @@ def test_a_backup_is_made_listed_and_verified(
     assert "as the manifest says" in capsys.readouterr().out
     backup.drill(c)
     assert "so much would be lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [('{"format": 2}', "a later version of this tool wrote it"), ('{"fo', "JSONDecodeError")],
+)
+def test_one_that_cannot_be_read_hides_no_other(
+    c: Context, place: Site, capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    """A later version made it, or a disk was full: the list is the way on."""
+    backup.backup(c)
+    backup.backup(c)
+    newest, older = (each.path for each in step.listed(place))
+    manifest_path(newest).write_text(text)
+    other = newest.rename(newest.with_name("of-another-name.db.zst"))
+    manifest_path(newest).rename(manifest_path(other))
+    capsys.readouterr()
+    backup.list_(c)
+    told = capsys.readouterr().out
+    assert older.name in told
+    assert f"{other.name}.json" in told
+    assert why in told
+    backup.list_(c, json=True)
+    rows = {row["file"]: row["signed"] for row in json.loads(capsys.readouterr().out)}
+    assert rows == {other.name: "unreadable", older.name: False}
 
 
 def test_it_can_be_sql_text_and_dry_makes_none(c: Context, dry: Context, place: Site) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -109,6 +110,25 @@ def test_bytes_are_kept_once_and_swept_when_unnamed(tmp_path: Path) -> None:
     blobs.take(b"never kept")
     blobs.sweep({one.sha256})
     assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [one.sha256]
+
+
+def test_bytes_that_only_another_version_knows_of_are_not_swept(
+    store: Store, tmp_path: Path
+) -> None:
+    """Somebody tries an older version of the tool, and goes back."""
+    blobs = Blobs(tmp_path / "blobs")
+    held = [blobs.take(text) for text in (b"of a kind", b"of a field", b"nobody's")]
+    asyncio.run(blobs.keep(*held))
+    store.save(project("a"))
+    later = {"parts": [{"blob": held[0].sha256}]}
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as database, database:
+        row = ("container", "", "c", json.dumps(later))
+        database.execute("INSERT INTO records (kind, owner, key, body) VALUES (?, ?, ?, ?)", row)
+        sql = "UPDATE records SET body = json_set(body, '$.image', ?) WHERE kind = 'project'"
+        database.execute(sql, (held[1].sha256,))
+    blobs.sweep(store.blobs())
+    store.close()
+    assert [blobs.path(each.sha256).exists() for each in held] == [True, True, False]
 
 
 def test_a_clock_goes_on_behind_the_latest_time() -> None:

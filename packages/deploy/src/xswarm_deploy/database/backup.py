@@ -64,20 +64,34 @@ class Backup:
             return None
         return manifest.parse(beside.read_bytes().decode("utf-8", "replace"), beside.name)
 
+    @cached_property
+    def unreadable(self) -> Refused | None:
+        """Return why its manifest cannot be read; None: it can, or there is none."""
+        try:
+            _ = self.manifest
+        except Refused as error:
+            return error
+        return None
+
+    @property
+    def _read(self) -> Manifest | None:
+        """Return its manifest where it can be read: one that cannot hides no other backup."""
+        return None if self.unreadable else self.manifest
+
     @property
     def environment(self) -> str:
         """Return whose database it holds; empty where another tool made it."""
         if named := self._named:
             return named.environment
-        return self.manifest.environment if self.manifest else ""
+        return self._read.environment if self._read else ""
 
     @property
     def created(self) -> datetime:
         """Return when it was made."""
         if named := self._named:
             return named.created
-        if self.manifest:
-            return datetime.fromisoformat(self.manifest.created)
+        if self._read:
+            return datetime.fromisoformat(self._read.created)
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.database.errors import DatabaseError
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import UPDATE, DeployError
 from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.services.errors import NotFound, UnexpectedReply
 from xswarm_deploy.services.http import Http
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0  # seconds that one route may take
 WORKER = "worker"
 DATABASE = "database"
+METRICS = "metrics"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def look(site: Site, window: float, now: float) -> Seen:
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
     memory, limit = health.bytes_of("memory_bytes"), health.bytes_of("memory_limit_bytes")
     version = str(health.body.get("version") or "").replace("unknown", "")
-    return Seen(True, checks, measured, memory, limit, not faults, version)
+    remembering = all(fault.name != DATABASE for fault in faults)
+    return Seen(True, checks, measured, memory, limit, remembering, version)
 
 
 def _measures(monitor: Monitor) -> bool:
@@ -107,11 +109,14 @@ def _measures(monitor: Monitor) -> bool:
 
 
 def _measured(site: Site, window: float, now: float) -> tuple[Window, list[Check]]:
-    """Return what all isolates measured, and the database's fault where it cannot be read."""
+    """Return what all isolates measured, and the fault where that cannot be read."""
     try:
         frames = asyncio.run(_frames(site, now - window, now))
     except DatabaseError as error:
         return Window(now - window, now), [_down(DATABASE, str(error), now)]
+    except ValueError as error:  # a later version of the Worker's monitor wrote it
+        unread = Check(METRICS, FAIL, False, 0.0, now, f"{error}; {UPDATE}")
+        return Window(now - window, now), [unread]
     return merge(frames, now - window, now), []
 
 

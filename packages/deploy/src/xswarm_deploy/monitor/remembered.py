@@ -7,7 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.errors import LATER, UPDATE, Refused, Unavailable
 from xswarm_deploy.monitor.alert_store import execute
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
@@ -30,6 +30,7 @@ def silence(site: Site, wanted: Silence) -> None:
 
     Raises:
         Unavailable: others changed the book each time.
+        Refused: a later version of the monitor wrote it.
     """
     asyncio.run(_change(site, lambda book: book.silence(wanted)))
 
@@ -58,17 +59,18 @@ def summary(site: Site) -> dict[str, Any]:
 
 
 async def _load(shelf: DatabaseShelf) -> tuple[int, AlertState]:
-    """Return the book.
+    """Return the book's revision, and the book.
 
     Raises:
-        Unavailable: it cannot be read, by this version at least.
+        Refused: it cannot be read, by this version at least; it stays as it is.
     """
     revision, text = await shelf.load()
     try:
         return revision, books.load(text) if text else AlertState()
     except ValueError as error:
-        next_ = "inv monitor.watch --once keeps what can be read of it"
-        raise Unavailable("the alerts' book cannot be read", str(error), next_) from None
+        why = f"{error}: it is damaged, or {LATER}"
+        next_ = f"{UPDATE}; of one that is damaged, inv monitor.watch --once keeps what it can read"
+        raise Refused("the book of alerts cannot be read", why, next_) from None
 
 
 async def _change(site: Site, change: Callable[[AlertState], None]) -> None:

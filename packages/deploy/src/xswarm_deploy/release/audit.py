@@ -371,7 +371,8 @@ def _seal_faults(event: Event, keys: Secret, *, keyed: bool) -> Iterator[str]:
     if keyed and not seal.is_keyed(event.hash):
         yield (
             f"event {event.number} ({event.who}@{event.host}) bears no key, and earlier ones do:"
-            f" it was forged, or {seal.NAME} was not set there"
+            f" it was forged, or {seal.NAME} was not set there, or version 1.0.0 of this tool"
+            " wrote it"
         )
 
 

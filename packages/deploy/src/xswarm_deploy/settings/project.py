@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast, get_args, get_origin
 
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import VERSION, Refused
 
 ENVIRONMENTS: Final = ("production", "staging", "local")
 PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "monitoring")
 SITE: Final = "site"
 OVER_BUDGET: Final = ("warn", "fail")
 UNPROVEN: Final = ("refuse", "allow")
+_MAY_BE_LATER: Final = (
+    f"where a later version of this tool than {VERSION} knows it: pip install -U xswarm-deploy"
+)
 _GREATEST: Final = 1_000_000_000
 _ABOVE_ZERO: Final = ("deploy.verify.timeout_seconds", "deploy.verify.performance_concurrency")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -351,7 +354,7 @@ class Project(NamedTuple):
             raise Refused(
                 f"invoke.yaml: deploy.uses: unknown {unknown[0]!r}",
                 f"deploy.uses takes {', '.join(PARTS)}",
-                "correct the name in invoke.yaml (or in INVOKE_DEPLOY_USES)",
+                f"correct the name in invoke.yaml (or in INVOKE_DEPLOY_USES); {_MAY_BE_LATER}",
             )
         return frozenset(named | ({SITE} if self.pages.directory else set()))
 
@@ -446,7 +449,8 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
         raise Refused(
             f"invoke.yaml: unknown setting {where}.{unknown[0]}{meant}",
             f"{where} has: {', '.join(sorted(kinds))}",
-            "correct the name in invoke.yaml (or in the INVOKE_ variable)",
+            "correct the name in invoke.yaml (or in the INVOKE_ variable)"
+            + ("" if near else f"; {_MAY_BE_LATER}"),
         )
     given = {name: _build(kinds[name], item, f"{where}.{name}") for name, item in value.items()}
     try:

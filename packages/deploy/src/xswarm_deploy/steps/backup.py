@@ -95,9 +95,11 @@ def _request(site: Site, format: Format) -> BackupRequest:
 def begin_ahead(site: Site) -> None:
     """Begin to make the backup of a small database while that is checked.
 
-    How large it is, the newest backup of it tells; without one it is made at its turn.
+    How large it is, the newest backup of it tells; without one, or where its manifest cannot be
+    read, it is made at its turn.
     """
-    newest = next((found.manifest for found in listed(site) if found.manifest), None)
+    told = (found.manifest for found in listed(site) if not found.unreadable)
+    newest = next(filter(None, told), None)
     if not plan(site) or newest is None or newest.database_size > _SMALL:
         return
     making = backup.prepared(site.database, folder(site), _request(site, "db"))

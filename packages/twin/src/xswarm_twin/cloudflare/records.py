@@ -38,11 +38,6 @@ class Record:
         """Return the key of what the record belongs to; empty when to the account."""
         return str(getattr(self, self.owner_by)) if self.owner_by else ""
 
-    @property
-    def blobs(self) -> tuple[str, ...]:
-        """Return the SHA-256 of all the bytes that the record names."""
-        return ()
-
 
 @dataclass(frozen=True)
 class Worker(Record, kind="worker", key="name"):
@@ -87,11 +82,6 @@ class Version(Record, kind="version", owner="worker"):
     exports: list[str] = field(default_factory=list)
 
     @property
-    def blobs(self) -> tuple[str, ...]:
-        """Return the modules' bytes."""
-        return tuple(module["blob"] for module in self.modules)
-
-    @property
     def secrets(self) -> dict[str, dict[str, Any]]:
         """Return the secret bindings by their names."""
         return {
@@ -126,11 +116,6 @@ class Asset(Record, kind="asset", key="hash", owner="product"):
     hash: str
     media_type: str
     blob: str
-
-    @property
-    def blobs(self) -> tuple[str, ...]:
-        """Return the file's bytes."""
-        return (self.blob,)
 
 
 @dataclass(frozen=True)
@@ -176,12 +161,6 @@ class Publication(Record, kind="publication", owner="project"):
     functions: dict[str, Any] | None = None
     routes: str = ""
     failure: str = ""
-
-    @property
-    def blobs(self) -> tuple[str, ...]:
-        """Return the modules' bytes."""
-        modules = self.functions["modules"] if self.functions else ()
-        return tuple(str(module["blob"]) for module in modules)
 
 
 @dataclass(frozen=True)

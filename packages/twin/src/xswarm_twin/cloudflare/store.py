@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
@@ -14,6 +15,7 @@ from xswarm_twin.cloudflare.records import Record
 
 Kept = TypeVar("Kept", bound=Record)
 
+_SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS records (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -134,13 +136,13 @@ class Store:
                     )
 
     def blobs(self) -> set[str]:
-        """Return the SHA-256 of all bytes that any record names."""
-        return {
-            blob
-            for kind in Record.__subclasses__()
-            for record in self.all(kind)
-            for blob in record.blobs
-        }
+        """Return the SHA-256 of all bytes that any record names.
+
+        Of kinds and fields that only another version of the twin knows, too: what is not named is
+        deleted, and who goes back to that version needs it.
+        """
+        rows = self._database.execute("SELECT body FROM records")
+        return {found for (body,) in rows for found in _SHA256.findall(body)}
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)
