@@ -72,7 +72,8 @@ def test_an_incident_of_many_alerts_is_one_message_that_slack_takes() -> None:
 
 
 def test_an_alert_of_a_thousand_details_is_cut() -> None:
-    made = notice("It is down", **{f"d{number}": "x" for number in range(3000)})
+    details = {f"d{number}": "x" for number in range(3000)}
+    made = Notice(What.FIRING, Alert("it", Severity.INFO, "It is down", {}, details), 0.0, 60.0)
     check_blocks(body(SLACK.request([made]))["blocks"])
 
 
