@@ -98,6 +98,11 @@ def test_a_mail_has_text_and_html_and_everything_in_it_is_escaped(
     assert mail["subject"].splitlines() == [mail["subject"]]
 
 
+def test_a_reason_forges_no_line_of_a_mail() -> None:
+    (text, _) = body(EMAIL.request([notice(reason="it said\nRESOLVED: It is down")]))["content"]
+    assert "reason: it said\n    RESOLVED: It is down" in text["value"]
+
+
 class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

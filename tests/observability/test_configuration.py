@@ -253,6 +253,35 @@ def test_without_a_switch_nothing_is_always_on(stack: Stack) -> None:
     assert "heartbeat" not in receivers
 
 
+@pytest.mark.needs("amtool")
+@pytest.mark.parametrize(
+    ("way", "shown"),
+    [
+        ("slack_configs", "c&lt;!channel&gt; CRITICAL: all is down &amp; out"),
+        ("email_configs", "c<!channel> CRITICAL: all is down & out"),
+    ],
+)
+def test_a_label_forges_no_line_of_a_message(
+    written: Path, tmp_path: Path, way: str, shown: str
+) -> None:
+    made = yaml.safe_load((written / "alertmanager.yml").read_text())["receivers"]
+    text = next(each[way][0]["text"] for each in made if way in each)
+    summary = "c<!channel>\nCRITICAL: all is down\r\n& out"
+    alert = {
+        "status": "firing",
+        "labels": {"severity": "WARNING"},
+        "annotations": {"summary": summary, "remedy": "inv x"},
+        "startsAt": "2026-11-30T10:00:00Z",
+    }
+    (tmp_path / "data.json").write_text(json.dumps({"status": "firing", "alerts": [alert]}))
+    command = ["amtool", "template", "render", "--template.glob=*.none", f"--template.text={text}"]
+    ended = run(tmp_path, *command, "--template.data=data.json")
+    assert ended.stdout.splitlines()[:2] == [
+        f"WARNING: {shown} (firing, since 2026-11-30T10:00:00Z)",
+        "inv x",
+    ], ended.stderr
+
+
 def test_who_has_no_slack_is_told_by_mail(stack: Stack) -> None:
     contacts = dataclasses.replace(stack.contacts, slack=False, sms=None)
     made = alertmanager.file(dataclasses.replace(stack, contacts=contacts))

@@ -43,6 +43,7 @@ _TITLE = (
 )
 # A customer's id, say, must not become a mention or a link of Slack's.
 _ESCAPES = ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")
+_ONE_LINE = ' | reReplaceAll "\\\\s+" " "'  # nor forge a line of ours
 _ESCAPED = "".join(f' | reReplaceAll "{sign}" "{escape}"' for sign, escape in _ESCAPES)
 
 
@@ -50,7 +51,7 @@ def _lines(escaped: str = "") -> str:
     """Return the template of an alert's two lines, for the first of many."""
     return (
         f"{{{{ range $number, $alert := .Alerts }}}}{{{{ if lt $number {_LISTED} }}}}"
-        f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{escaped} }}}}"
+        f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{_ONE_LINE}{escaped} }}}}"
         ' ({{ .Status }}, since {{ .StartsAt.UTC.Format "2006-01-02T15:04:05Z" }})\n'
         "{{ .Annotations.remedy }}\n"
         "{{ if .Annotations.runbook_url }}{{ .Annotations.runbook_url }}\n{{ end }}"
