@@ -91,7 +91,7 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
 def _stack(c: Context, prefix: str = "") -> stack.Stack:
     """Return the stack that judges as ``watch`` does."""
     rules = alerting_rules(context.settings(c).monitor)
-    watching = stack.watching(rules.window, rules.policy.hold)
+    watching = stack.watching(rules.window, rules.policy)
     settings = context.settings(c)
     made = stack.of(settings, rules.thresholds, watching, prefix=prefix)
     figures = rules.dashboard or status_page(settings)

@@ -45,6 +45,9 @@ SHOWN_BY = {
         "ADMIN_PHONE",
         "SLACK_WEBHOOK_URL",
     ),
+    "worker/test_rounds.py::test_a_dead_mans_switch_hears_of_rounds_that_reached_people": (
+        "HEARTBEAT_URL",
+    ),
     "worker/test_webhooks.py::test_events_are_taken_once_each": ("SENDGRID_WEBHOOK_PUBLIC_KEY",),
     "worker/test_webhooks.py::test_a_letter_needs_the_key_of_letters": (
         "SENDGRID_PARSE_PUBLIC_KEY",

@@ -41,6 +41,13 @@ def test_a_condition_fires_when_it_held_for_a_while_and_is_resolved_when_it_stay
     ]
 
 
+def test_a_round_that_is_a_little_early_is_no_minute_late() -> None:
+    """A cron begins a process each minute, and that takes sometimes longer, sometimes shorter."""
+    book = AlertState()
+    assert book.advance([DOWN], 0.9) == []
+    assert len(book.advance([DOWN], 60.4)) == 1
+
+
 def test_one_bad_moment_wakes_nobody() -> None:
     assert watch(AlertState(), minutes((2, 3), (9, 10), (20, 21), until=60)) == []
 

@@ -63,6 +63,13 @@ def test_what_fires_and_what_is_over_is_told_in_one_message() -> None:
     ]
 
 
+def test_alerts_that_alertmanager_left_out_are_counted() -> None:
+    twilio = Twilio()
+    assert take(twilio, {"alerts": [alert()], "truncatedAlerts": 3}) == (200, "delivered")
+    assert "database is down" in twilio.bodies[0]
+    assert twilio.bodies[0].endswith("and 3 more that Alertmanager has")
+
+
 def test_a_long_message_is_cut() -> None:
     twilio = Twilio()
     long = alert() | {"annotations": {"summary": "ü" * 5000}}
@@ -101,3 +108,20 @@ def test_an_unknown_severity_is_taken_seriously() -> None:
     take(twilio, {"alerts": [alert(severity="page"), alert(severity="")]})
     assert twilio.bodies[0].count("CRITICAL") == 2
     assert take(twilio, {"alerts": []}) == (200, "nothing to tell")
+
+
+@pytest.mark.parametrize(
+    ("switch", "token", "status"), [(200, TOKEN, 200), (503, TOKEN, 502), (200, "Bearer x", 401)]
+)
+def test_a_heartbeat_is_passed_on(switch: int, token: str, status: int) -> None:
+    """What the switch refuses, or misses, Alertmanager sends again."""
+    asked = list[str]()
+
+    async def send(request: Outgoing) -> Response:
+        asked.append(f"{request.method} {request.url}")
+        return Response(switch)
+
+    bridge = Bridge([], TOKEN.removeprefix("Bearer "), send, heartbeat="https://switch.test/x")
+    assert "switch" not in repr(bridge)
+    assert asyncio.run(bridge.answer("/heartbeat", token, b"{}"))[0] == status
+    assert asked == (["POST https://switch.test/x"] if token == TOKEN else [])

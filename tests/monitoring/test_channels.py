@@ -72,7 +72,8 @@ def test_an_incident_of_many_alerts_is_one_message_that_slack_takes() -> None:
 
 
 def test_an_alert_of_a_thousand_details_is_cut() -> None:
-    made = notice("It is down", **{f"d{number}": "x" for number in range(3000)})
+    details = {f"d{number}": "x" for number in range(3000)}
+    made = Notice(What.FIRING, Alert("it", Severity.INFO, "It is down", {}, details), 0.0, 60.0)
     check_blocks(body(SLACK.request([made]))["blocks"])
 
 
@@ -95,6 +96,11 @@ def test_a_mail_has_text_and_html_and_everything_in_it_is_escaped(
     assert seen.tags <= {"html", "body", "h2", "p", "br", "code"}
     assert len(mail["subject"]) <= channels.SUBJECT
     assert mail["subject"].splitlines() == [mail["subject"]]
+
+
+def test_a_reason_forges_no_line_of_a_mail() -> None:
+    (text, _) = body(EMAIL.request([notice(reason="it said\nRESOLVED: It is down")]))["content"]
+    assert "reason: it said\n    RESOLVED: It is down" in text["value"]
 
 
 class Tags(HTMLParser):

@@ -23,6 +23,7 @@ from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.uptime import DAY, Uptime
 
@@ -191,6 +192,32 @@ def test_a_process_whose_clock_jumps_counts_each_request_once(sqlite: SQLite) ->
     total = asyncio.run(monitor.keeper.total(None, "v1"))
     (sketch,) = total.sketches["http_request_duration_seconds"].values()
     assert sketch.count == answered
+
+
+@pytest.mark.parametrize("ahead", [7200.0, 365 * DAY])
+def test_a_clock_that_was_put_back_keeps_no_frames_for_ever(ahead: float) -> None:
+    """As of a small machine without a battery, which asks for the time once it runs."""
+    wall, timer = [1_760_000_000.0 + ahead], [0.0]
+    measured = Metrics(clock=Clock(wall=lambda: wall[0], timer=lambda: timer[0]))
+    for slot in range(1000):
+        measured.requests.observe("/", "GET", 200, 0.1)
+        wall[0] += 15 - (ahead if slot == 10 else 0)
+        timer[0] += 15
+        measured.tick(timer[0])
+    hour = 3600 / 15
+    assert len(measured.since(0)) <= hour + 1
+    assert len(measured.unflushed()) <= hour + 1
+    assert len(measured.frames(300)) <= 300 / 15 + 1
+
+
+def test_amounts_that_nobody_can_add_up_are_kept_as_numbers() -> None:
+    sketch = Sketch()
+    for value in (1.7e308, 1.7e308, math.inf, 2.0):
+        sketch.observe(value)
+    both = sketch.copy()
+    both.merge(sketch)
+    assert json.dumps([sketch.as_json(), both.as_json()], allow_nan=False)
+    assert (both.count, both.maximum) == (6, 1.7e308)
 
 
 @pytest.mark.parametrize(("hours", "kept"), [(1, 1.0), (10, 1.0), (30, 0.3)])

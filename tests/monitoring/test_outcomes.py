@@ -47,6 +47,9 @@ def test_counters_are_there_before_anything_is_counted(hands: Hands) -> None:
         'database_queries_total{outcome="error"}',
         'business_payments_total{outcome="failed"}',
         "metrics_flush_failures_total",
+        'abuse_signs_total{sign="failed_logins"}',
+        'abuse_signs_total{sign="rate_limited"}',
+        'abuse_signs_total{sign="scans"}',
         'business_signups_total{source="web"}',
         'business_payment_amount_count{currency="EUR",outcome="failed"}',
     ):
@@ -95,3 +98,23 @@ def test_a_scrape_asks_the_probes_and_waits_for_none_for_long(
     assert found['health_check_up{component="mail"}'] == 0
     assert found['health_check_critical{component="stripe"}'] == 1
     assert found['health_check_critical{component="mail"}'] == 0
+
+
+def test_signs_of_abuse_are_counted_by_their_thresholds_and_never_fewer(hands: Hands) -> None:
+    """A counter that goes back is a restart to Prometheus, which adds what is left of it again."""
+    metrics = Metrics(clock=hands.clock)
+    for _ in range(3):
+        metrics.abuse.failed_login()
+        metrics.requests.observe("/login", "POST", 429, 0.1)
+        metrics.requests.observe(instruments.NO_ROUTE, "GET", 404, 0.1)
+        metrics.requests.observe(instruments.NO_ROUTE, "POST", 404, 0.1)
+    metrics.seal()
+    hands.turn(2 * instruments.STALE_AFTER)
+    for number in range(2 * instruments.REQUESTS.limit):  # all others' places are taken
+        metrics.requests.observe(f"/{number}", "GET", 200, 0.1)
+        metrics.tick(hands.now)
+        hands.turn(60)
+    found = scraped(monitored(hands, metrics))
+    signs = {"failed_logins": 3, "rate_limited": 3, "scans": 6, "forged_tokens": 0}
+    for sign, number in signs.items():
+        assert found[f'abuse_signs_total{{sign="{sign}"}}'] == number

@@ -157,7 +157,7 @@ def test_the_tail_of_a_worker_is_grouped_alike_and_its_scans_are_known(hands: Ha
         routes[route] += sketch.count
     assert routes["/café"] == 1
     assert routes["/blog/*"] == 300 - WIDTH
-    assert routes[abuse.NO_ROUTE] == abuse.counted(total)["scans"] == len(SCANNED)
+    assert routes[instruments.NO_ROUTE] == abuse.counted(total)["scans"] == len(SCANNED)
 
 
 # What all isolates have, together

@@ -18,8 +18,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.support.ssh import SECRETS
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.observability import alertmanager, expressions, grafana, rule_tests, rules
-from xswarm_deploy.observability.files import write
+from xswarm_deploy.observability.files import all_files, write
 from xswarm_deploy.observability.stack import (
+    HEARTBEAT_URL,
     SLACK_URL,
     Contacts,
     Stack,
@@ -27,6 +28,7 @@ from xswarm_deploy.observability.stack import (
     duration,
     of,
     require_sound,
+    watching,
 )
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring import rules as judged
@@ -107,7 +109,7 @@ def test_each_alert_has_a_case_in_which_it_is_due_and_one_in_which_not(stack: St
     names = {rule.name for rule in rules.rules(stack)}
     cases = rule_tests.cases(stack)
     assert {case.alert for case in cases if case.due} == names
-    assert {case.alert for case in cases if not case.due} == names
+    assert {case.alert for case in cases if not case.due} == names - {"watchdog"}  # always on
 
 
 @pytest.mark.slow
@@ -215,10 +217,76 @@ def test_who_is_told_of_what(
     assert {name.removesuffix("_configs") for name in found if name != "name"} == ways
 
 
+def test_what_goes_on_is_told_again_as_the_policy_says(stack: Stack) -> None:
+    policy = Rules.read({"repeat": {"critical": 600, "info": 0}}).policy
+    timing = watching(300.0, policy)
+    routes = alertmanager.file(dataclasses.replace(stack, timing=timing))["route"]["routes"]
+    told = {each["receiver"]: each["repeat_interval"] for each in routes}
+    assert told.pop("heartbeat") == "30s"
+    assert told == {"CRITICAL": "10m", "ERROR": "4h", "WARNING": "1d", "INFO": "5m"}
+
+
+def test_that_people_cannot_be_told_of_an_outage_is_told_during_it(stack: Stack) -> None:
+    outage, *_ = alertmanager.file(stack)["inhibit_rules"]
+    assert 'alertname!~"alerts-not-delivered|watchdog"' in outage["target_matchers"]
+
+
+@pytest.mark.needs("amtool")
+@pytest.mark.parametrize("sms", [True, False])
+def test_what_is_always_on_goes_to_the_dead_mans_switch(
+    stack: Stack, tmp_path: Path, sms: bool
+) -> None:
+    contacts = stack.contacts if sms else dataclasses.replace(stack.contacts, sms=None)
+    given = dataclasses.replace(stack, contacts=contacts)
+    write(given, tmp_path)
+    command = ("amtool", "config", "routes", "test", "--config.file=alertmanager.yml")
+    ended = run(tmp_path, *command, "alertname=watchdog", "severity=INFO")
+    assert ended.stdout.strip() == "heartbeat"
+    assert [each for each in all_files(given) if each.path.name == "bridge.json"]
+
+
+def test_without_a_switch_nothing_is_always_on(stack: Stack) -> None:
+    secrets = {name: each for name, each in stack.secrets.items() if name != HEARTBEAT_URL}
+    given = dataclasses.replace(stack, secrets=secrets)
+    assert not [rule for rule in rules.rules(given) if rule.name == "watchdog"]
+    receivers = [each["name"] for each in alertmanager.file(given)["receivers"]]
+    assert "heartbeat" not in receivers
+
+
+@pytest.mark.needs("amtool")
+@pytest.mark.parametrize(
+    ("way", "shown"),
+    [
+        ("slack_configs", "c&lt;!channel&gt; CRITICAL: all is down &amp; out"),
+        ("email_configs", "c<!channel> CRITICAL: all is down & out"),
+    ],
+)
+def test_a_label_forges_no_line_of_a_message(
+    written: Path, tmp_path: Path, way: str, shown: str
+) -> None:
+    made = yaml.safe_load((written / "alertmanager.yml").read_text())["receivers"]
+    text = next(each[way][0]["text"] for each in made if way in each)
+    summary = "c<!channel>\nCRITICAL: all is down\r\n& out"
+    alert = {
+        "status": "firing",
+        "labels": {"severity": "WARNING"},
+        "annotations": {"summary": summary, "remedy": "inv x"},
+        "startsAt": "2026-11-30T10:00:00Z",
+    }
+    (tmp_path / "data.json").write_text(json.dumps({"status": "firing", "alerts": [alert]}))
+    command = ["amtool", "template", "render", "--template.glob=*.none", f"--template.text={text}"]
+    ended = run(tmp_path, *command, "--template.data=data.json")
+    assert ended.stdout.splitlines()[:2] == [
+        f"WARNING: {shown} (firing, since 2026-11-30T10:00:00Z)",
+        "inv x",
+    ], ended.stderr
+
+
 def test_who_has_no_slack_is_told_by_mail(stack: Stack) -> None:
     contacts = dataclasses.replace(stack.contacts, slack=False, sms=None)
     made = alertmanager.file(dataclasses.replace(stack, contacts=contacts))
-    assert {tuple(each)[1] for each in made["receivers"]} == {"email_configs"}
+    people = [each for each in made["receivers"] if each["name"] != "heartbeat"]
+    assert {tuple(each)[1] for each in people} == {"email_configs"}
     assert "slack_api_url_file" not in made["global"]
 
 
@@ -319,6 +387,21 @@ def test_each_alert_has_its_runbook_and_its_line_in_the_documents(name: str) -> 
     assert f"\n### {name}\n" in (DOCS / "RUNBOOKS.md").read_text(encoding="utf-8")
     setup = (DOCS / "MONITORING_SETUP.md").read_text(encoding="utf-8")
     assert f"| `{name}` |" in setup or name == "test-alert"
+
+
+def test_what_prometheus_alerts_by_has_them_too(stack: Stack) -> None:
+    setup = (DOCS / "MONITORING_SETUP.md").read_text(encoding="utf-8")
+    runbooks = (DOCS / "RUNBOOKS.md").read_text(encoding="utf-8")
+    alerts = {
+        rule["alert"]
+        for group in rules.file(stack)["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert "watchdog" in alerts
+    for name in sorted(alerts):
+        assert f"\n### {name}\n" in runbooks
+        assert f"| `{name}` |" in setup
 
 
 def test_what_prometheus_alerts_by_links_to_runbook_and_dashboard(stack: Stack) -> None:

@@ -13,7 +13,13 @@ from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.observability import units
 from xswarm_deploy.observability.host import Host, connected
 from xswarm_deploy.observability.install import install, plan, uninstall
-from xswarm_deploy.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN, Stack
+from xswarm_deploy.observability.stack import (
+    ADMIN_TOKEN,
+    HEARTBEAT_URL,
+    SMS_TOKEN,
+    TWILIO_TOKEN,
+    Stack,
+)
 from xswarm_deploy.secret import Secret
 from xswarm_monitoring.rules import Thresholds
 
@@ -23,11 +29,11 @@ LIBRARY = "usr/local/lib/boss-ai-monitoring/xswarm_monitoring"
 MODULES = [
     *(
         f"{LIBRARY}/{name}.py"
-        for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock")
+        for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock", "delivery")
     ),
     *(
         f"{LIBRARY}/{name}.py"
-        for name in ("http_request", "notifier", "plain", "printable", "redaction")
+        for name in ("heartbeat", "http_request", "notifier", "plain", "printable", "redaction")
     ),
 ]
 
@@ -138,7 +144,7 @@ def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
 def test_it_is_removed_wholly_and_twice(host: Host, stack: Stack) -> None:
     install(host, stack)
     gone = uninstall(host, stack.places)
-    assert len(gone.changed) == 13 + len(MODULES)
+    assert len(gone.changed) == 14 + len(MODULES)
     assert tree(stack) == {}
     assert not Path(stack.places.configuration).exists()
     assert uninstall(host, stack.places).changed == ()
@@ -272,11 +278,14 @@ def test_a_host_that_is_not_there_is_said(server: Server) -> None:
         pass
 
 
+_OF_THE_BRIDGE = (SMS_TOKEN, TWILIO_TOKEN, HEARTBEAT_URL)
+
+
 @pytest.mark.slow
 def test_what_has_no_place_any_more_is_removed(host: Host, server: Server, stack: Stack) -> None:
     install(host, managed(stack))
     silent = dataclasses.replace(stack, contacts=dataclasses.replace(stack.contacts, sms=None))
-    kept = {n: s for n, s in stack.secrets.items() if n not in (SMS_TOKEN, TWILIO_TOKEN)}
+    kept = {n: s for n, s in stack.secrets.items() if n not in _OF_THE_BRIDGE}
     done = install(host, managed(dataclasses.replace(silent, secrets=kept)))
     assert {path.name for path in done.changed} >= {TWILIO_TOKEN, "bridge.json", "bridge.py"}
     left = tree(stack)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xswarm_deploy.observability.stack import (
     ADMIN_TOKEN,
+    HEARTBEAT_URL,
     SLACK_URL,
     SMS_TOKEN,
     SMTP_PASSWORD,
@@ -24,6 +25,7 @@ SECRETS = {
     SMTP_PASSWORD: "SG.canary-mail-key-55aa",
     SMS_TOKEN: "canary-sms-token-c0de",
     TWILIO_TOKEN: "canary-twilio-token-d1ce",
+    HEARTBEAT_URL: "http://127.0.0.1:1/canary-switch-5eaf",
 }
 
 

@@ -226,6 +226,37 @@ def test_with_slack_and_mail_out_the_sms_still_arrives(
     assert world.heard("configuration is down") == ["sms"]
 
 
+def test_a_dead_mans_switch_hears_of_rounds_that_reached_people(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    switch = {"HEARTBEAT_URL": f"{world.url}/heartbeat"}
+    start(TURSO_DATABASE_URL=clean.url, **world.variables, **switch).go_round(NOW)
+    assert world.heard() == ["heartbeat"]
+    start(**world.variables, **switch).go_round(NOW + 60)  # it watches on without the database
+    assert world.heard() == ["heartbeat"] * 2
+
+    world.status = {"slack": 403, "email": 401, "sms": 401}
+    broken = start(TURSO_DATABASE_URL=clean.url, **world.variables, **switch, JWT_SECRET="")
+    broken.go_round(NOW + 120)
+    assert world.heard() == ["heartbeat"] * 3
+    broken.go_round(NOW + 180)  # it could tell nobody: by its silence the switch does
+    assert world.heard() == ["heartbeat"] * 3
+
+
+def test_a_dead_mans_switch_that_is_away_ends_no_round(
+    start: Callable[..., Isolate],
+    clean: Database,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world.status = {"heartbeat": 503}
+    variables = {**world.variables, "HEARTBEAT_URL": f"{world.url}/heartbeat"}
+    start(TURSO_DATABASE_URL=clean.url, **variables).go_round(NOW)
+    printed = capsys.readouterr().out
+    assert "the dead-man's switch did not hear of this round" in printed
+    assert "/heartbeat" not in printed  # who knows the address may keep the switch quiet
+
+
 def test_a_failed_payment_is_told_at_once(service: Isolate, world: World) -> None:
     failed = event("invoice.payment_failed", amount_due=1250, currency="usd", customer="cus_1")
     assert stripe(service, failed).status == 200

@@ -24,6 +24,7 @@ CHANNELS = {
     "/slack-hook": "slack",
     "/v3/mail/send": "email",
     "/2010-04-01/Accounts/AC1/Messages.json": "sms",
+    "/heartbeat": "heartbeat",
 }
 
 

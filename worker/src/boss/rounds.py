@@ -78,6 +78,7 @@ def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) ->
         policy=rules.policy,
         surroundings=Surroundings(rules.runbook, rules.dashboard or _page(configuration)),
         status_page=rules.status_page,
+        heartbeat=lambda environment: Configuration(environment).text("HEARTBEAT_URL"),
     )
 
 

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 from xswarm_monitoring import instruments
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.correlation import is_probe
+from xswarm_monitoring.instruments import NO_ROUTE
 from xswarm_monitoring.measures import Measures
 
 if TYPE_CHECKING:
     from xswarm_monitoring.window import Window
-
-NO_ROUTE = "(unmatched)"
-"""The route of requests that no route took; see :mod:`xswarm_monitoring.asgi`."""
 
 
 @dataclass(frozen=True)

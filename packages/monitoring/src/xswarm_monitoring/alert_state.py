@@ -26,6 +26,7 @@ SILENCED = "silenced"
 LEASE = 50.0
 """Seconds for which a round that tells keeps others from telling the same."""
 
+_EARLY = 2.0  # seconds that a round may be: half a second of a cron's must not cost a minute
 _UNDELIVERED_KEPT = 50
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 _KEPT_OF_AN_ENTRY = 6  # after its alert and state; more stands in the alert
@@ -313,7 +314,7 @@ class AlertState:
         entry.fires = [fired for fired in entry.fires if now - fired < self.policy.flap_window]
         if entry.state is State.FIRING:
             return self._still(entry, now)
-        if now - entry.since >= self.policy.hold:
+        if now - entry.since >= self.policy.hold - min(_EARLY, self.policy.hold / 10):
             return self._fire(entry, now)
         return self._flap(entry, now) if self._comes_and_goes(entry) else []
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring import lifespan
-from xswarm_monitoring.abuse import NO_ROUTE
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.answer import Answer, Endpoint, Request
@@ -16,6 +15,7 @@ from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
 from xswarm_monitoring.endpoints import Endpoints
 from xswarm_monitoring.health import Probe, Prober
+from xswarm_monitoring.instruments import NO_ROUTE
 from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import VERSION, ProbedRequest, recognise

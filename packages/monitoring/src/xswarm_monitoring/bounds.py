@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Generic
 
 from xswarm_monitoring.groups import Groups
-from xswarm_monitoring.instruments import OVERFLOW, STALE_AFTER, Family, Kind, Value
+from xswarm_monitoring.instruments import NO_ROUTE, OVERFLOW, STALE_AFTER, Family, Kind, Value
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Labels, Window
 
@@ -154,7 +154,8 @@ def _retired(family: Family, labels: Labels) -> Labels:
 
 
 def _is_listed(labels: Labels) -> bool:
-    return OVERFLOW not in labels and RETIRED not in labels
+    """Return whether a label set takes a place, and may lose it; those of scanners are few."""
+    return not any(each in labels for each in (OVERFLOW, RETIRED, NO_ROUTE))
 
 
 def _most_first(series: Mapping[Labels, Value], listed: list[Labels]) -> list[Labels]:

@@ -27,9 +27,12 @@ from typing import Any
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Notice, What
 from xswarm_monitoring.channels import Sms, listed
+from xswarm_monitoring.heartbeat import beat
 from xswarm_monitoring.http_request import Outgoing, Response, Send
 from xswarm_monitoring.notifier import Notifier, Patience, Route
 
+HEARTBEAT = "/heartbeat"
+"""Where what is passed on to a dead-man's switch is sent to."""
 LARGEST = 1 << 20
 """Bytes of a webhook."""
 
@@ -48,12 +51,26 @@ class Bridge:
         token: what Alertmanager sends as ``Authorization: Bearer``.
         send: sends one request.
         wall: seconds since 1970.
+        heartbeat: the address of a dead-man's switch, a secret; empty: there is none.
     """
 
     sms: Sequence[Sms]
     token: str = field(repr=False)
     send: Send
     wall: Callable[[], float] = time.time
+    heartbeat: str = field(default="", repr=False)
+
+    async def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, str]:
+        """Answer a webhook: pass a heartbeat on, or send messages; see :meth:`take`."""
+        if path != HEARTBEAT:
+            return await self.take(authorization, body)
+        if not self._is_known(authorization):
+            return 401, "the token is wrong"
+        why = await beat(self.send, self.heartbeat) if self.heartbeat else "there is no switch"
+        return (502, why) if why else (200, "heard")
+
+    def _is_known(self, authorization: str) -> bool:
+        return hmac.compare_digest(authorization.encode(), f"Bearer {self.token}".encode())
 
     async def take(self, authorization: str, body: bytes) -> tuple[int, str]:
         """Take a webhook; returns the HTTP status and why.
@@ -64,7 +81,7 @@ class Bridge:
             authorization: the header.
             body: the webhook's.
         """
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {self.token}".encode()):
+        if not self._is_known(authorization):
             return 401, "the token is wrong"
         try:
             told = notices(json.loads(body), self.wall())
@@ -87,7 +104,11 @@ def notices(webhook: Mapping[str, Any], now: float) -> list[Notice]:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: it is none.
     """
-    return [_notice(each, now) for each in webhook["alerts"]]
+    told = [_notice(each, now) for each in webhook["alerts"]]
+    if more := int(webhook.get("truncatedAlerts") or 0):
+        words = f"and {more} more that Alertmanager has"
+        told.append(Notice(What.FIRING, Alert("more", Severity.CRITICAL, words), now, now))
+    return told
 
 
 def _notice(told: Mapping[str, Any], now: float) -> Notice:
@@ -129,10 +150,20 @@ def configured(configuration: Mapping[str, Any]) -> Bridge:
 
     Args:
         configuration: ``service``, ``account``, ``sender``, ``recipient`` (several by
-            comma), ``base``, and the files ``twilio_token_file`` and ``token_file``.
+            comma), ``base``, and the files ``twilio_token_file``, ``token_file`` and
+            ``heartbeat_file``; without a telephone the last two alone.
     """
-    token = Path(configuration["twilio_token_file"]).read_text().strip()
-    sms = [
+    token = _kept(configuration, "token_file")
+    return Bridge(
+        _telephones(configuration), token, send, heartbeat=_kept(configuration, "heartbeat_file")
+    )
+
+
+def _telephones(configuration: Mapping[str, Any]) -> list[Sms]:
+    if "recipient" not in configuration:
+        return []
+    token = _kept(configuration, "twilio_token_file")
+    return [
         Sms(
             configuration["account"],
             token,
@@ -143,7 +174,11 @@ def configured(configuration: Mapping[str, Any]) -> Bridge:
         )
         for number in listed(configuration["recipient"])
     ]
-    return Bridge(sms, Path(configuration["token_file"]).read_text().strip(), send)
+
+
+def _kept(configuration: Mapping[str, Any], name: str) -> str:
+    """Return the secret whose file is named; empty where none is."""
+    return Path(configuration[name]).read_text().strip() if name in configuration else ""
 
 
 def server(bridge: Bridge, host: str, port: int) -> ThreadingHTTPServer:
@@ -169,7 +204,8 @@ def server(bridge: Bridge, host: str, port: int) -> ThreadingHTTPServer:
                 self._answer(413, f"send up to {LARGEST} bytes")
                 return
             body = self.rfile.read(int(length))
-            taken = bridge.take(self.headers.get("Authorization", ""), body)
+            authorization = self.headers.get("Authorization", "")
+            taken = bridge.answer(self.path, authorization, body)
             self._answer(*asyncio.run(taken))
 
         def _answer(self, status: int, why: str) -> None:

@@ -160,7 +160,7 @@ class Email:
 
     def _text(self, notices: Sequence[Notice]) -> str:
         parts = [
-            "\n".join([title(each), *facts(each), each.alert.remedy, *_addresses(each)]).strip()
+            "\n".join([title(each), *_told(each), each.alert.remedy, *_addresses(each)]).strip()
             for each in notices
         ]
         return "\n\n".join(parts) + f"\n\n{self.service}\n"
@@ -171,6 +171,11 @@ class Email:
             '<!doctype html><html lang="en"><body style="font:15px/1.5 system-ui,sans-serif">'
             f"{parts}<p>{escape(self.service)}</p></body></html>"
         )
+
+
+def _told(notice: Notice) -> list[str]:
+    """Return the facts, none of which forges a line of ours."""
+    return ["\n    ".join(fact.splitlines()) for fact in facts(notice)]
 
 
 def _addresses(notice: Notice) -> list[str]:

@@ -180,7 +180,8 @@ class _Round:
         alone = replace(self, policy=_impatient(self.policy, self.now))
         last = await alone.go(reserve, [_alone(each) for each in due])
         faults = [f"it is kept in this process alone: {why}"]
-        return replace(went.and_(last), on=last.on, faults=faults)
+        both = went.and_(last)
+        return replace(both, ours=went.ours and last.ours, on=last.on, faults=faults)
 
     async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
         """Tell people, too, that who was told of what is not known any more."""

@@ -15,6 +15,8 @@ from xswarm_monitoring.printable import label
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Labels
 
+NO_ROUTE = "(unmatched)"
+"""The route of requests that no route took; see :mod:`xswarm_monitoring.asgi`."""
 OVERFLOW = "(other)"
 """The label of what there is no room for, and that has no group either."""
 

@@ -6,6 +6,7 @@ from _thread import RLock
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from xswarm_monitoring import bounds, instruments, window
@@ -187,15 +188,19 @@ class Metrics:
         )
 
     def _expire(self) -> None:
-        horizon = self.clock.wall() - self.retention
-        while self._closed and self._closed[0].end < horizon:
-            self._closed.popleft()
-        self._give_up(self.clock.wall() - _LONGEST_WAIT if self.awaited else horizon)
+        now = self.clock.wall()
+        horizon = now - self.retention
+        while self._closed and not horizon <= self._closed[0].end <= now + self.retention:
+            self._closed.popleft()  # it is old, or was closed before the clock was put back
+        self._give_up(now - _LONGEST_WAIT if self.awaited else horizon)
 
     def _give_up(self, horizon: float) -> None:
         """Let go of what waits for a storage for too long, or is too much, and count it."""
         waiting = sum(map(_size, self._unflushed))
-        while self._unflushed and (self._unflushed[0].end < horizon or waiting > _MOST_WAITING):
+        latest = inf if self.awaited else self.clock.wall() + self.retention
+        while self._unflushed and (
+            not horizon <= self._unflushed[0].end <= latest or waiting > _MOST_WAITING
+        ):
             gone = self._unflushed.popleft()
             waiting -= _size(gone)
             if self.awaited:
@@ -213,10 +218,11 @@ class Metrics:
 
     def frames(self, seconds: float) -> list[Window]:
         """Return the frames that ended within the last seconds, the oldest first."""
-        since = self.clock.wall() - seconds
+        now = self.clock.wall()
         with self.lock:
             self.seal()
-            kept = [closed for closed in self._closed if closed.end > since]
+            until = now + self.slot  # what is later was closed before the clock was put back
+            kept = [closed for closed in self._closed if now - seconds < closed.end <= until]
         return [window.load(closed.text) for closed in kept]
 
     def since(self, number: int) -> list[Closed]:

@@ -1,9 +1,9 @@
-"""Counters by outcome, born at zero: what Prometheus needs to see a first failure.
+"""Counters by outcome, born at zero: what Prometheus needs to see a first failure, or attack.
 
 ``increase`` sees nothing where a series begins above zero, and a status is a label that begins
-with its first answer. So requests, queries and payments are counted by outcome, too, and each
-outcome is there before anything has it. They are sums of the distributions, made when somebody
-reads them; a request pays nothing for them.
+with its first answer. So requests, queries and payments are counted by outcome, too, and signs of
+abuse by their names; each is there before anything has it. They are sums of what is measured, made
+when somebody reads them; a request pays nothing for them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xswarm_monitoring import instruments
+from xswarm_monitoring.abuse import SIGNS, counted
 from xswarm_monitoring.bounds import visible
 from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.sketch import Sketch
@@ -43,6 +44,13 @@ BUSINESS_PAYMENTS = Family(
     ("outcome",),
     born=((SUCCEEDED,), (FAILED,)),
 )
+ABUSE_SIGNS = Family(
+    "abuse_signs",
+    Kind.COUNTER,
+    "Signs of abuse, by the names of their thresholds",
+    ("sign",),
+    born=tuple((sign.name,) for sign in SIGNS),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ _SUMS = (
     _Sum(DATABASE_QUERIES, instruments.QUERIES, 1),
     _Sum(BUSINESS_PAYMENTS, instruments.PAYMENTS, 1),
 )
-FAMILIES = tuple(each.family for each in _SUMS)
+FAMILIES = (*(each.family for each in _SUMS), ABUSE_SIGNS)
 
 
 def complete(
@@ -79,6 +87,7 @@ def complete(
     counts, sketches = shown.counts, shown.sketches
     for each in _SUMS:
         counts[each.family.name] = _summed(each, total)
+    counts[ABUSE_SIGNS.name] = {(name,): number for name, number in counted(total).items()}
     for family in (*families, *FAMILIES):
         for labels in (*family.born, *declared.get(family.name, ())):
             if family.kind is Kind.COUNTER:

@@ -25,6 +25,7 @@ from xswarm_monitoring.evaluation import (
     evaluate_with_fallback,
     patrol,
 )
+from xswarm_monitoring.heartbeat import beat
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.instruments import ALERT_STATE_FAULTS
 from xswarm_monitoring.notifier import Notifier, Sleep
@@ -59,6 +60,8 @@ class Scheduler:
         policy: when people are told.
         surroundings: what stands around an alert: links; the release is added here.
         status_page: what customers are shown; None: there is no public status page.
+        heartbeat: gives the address of a dead-man's switch, which hears of each round that went
+            well and told whom it had to tell, from ``env``; empty: there is none.
     """
 
     monitor: Monitor
@@ -73,6 +76,7 @@ class Scheduler:
     policy: Policy = field(default_factory=Policy)
     surroundings: Surroundings = field(default_factory=Surroundings)
     status_page: StatusPage | None = None
+    heartbeat: Callable[[Any], str] = lambda _env: ""
 
     async def go(self, env: Any, now: float) -> Evaluation:
         """Go one round.
@@ -91,7 +95,16 @@ class Scheduler:
         due = [self._around(each, env) for each in judged]
         went = await self._evaluate(env, due, shelf, now)
         await self._publish(env, Round(checks, due, went.on, now, WATCHER))
+        if went.delivered or not went.ours:
+            await self._beat(env)
         return went
+
+    async def _beat(self, env: Any) -> None:
+        """Tell the dead-man's switch that a round went well; it misses what it does not hear."""
+        address = self.heartbeat(env)
+        why = await beat(self.send, address) if address else ""
+        if why and self.monitor.log is not None:
+            self.monitor.log.warning("the dead-man's switch did not hear of this round", why=why)
 
     async def _evaluate(
         self, env: Any, due: Sequence[Alert], shelf: AlertStore | None, now: float

@@ -31,6 +31,7 @@ LARGEST = 2.0**60
 
 _MIDDLE = 2 / (1 + BASE)  # of a bucket, as a part of its upper bound
 _TOP = 60 * PER_OCTAVE
+_SUMMED = 2.0**900  # as which a greater value is added up: a sum that is no number is no JSON
 _THIN = 3  # observations a bucket up to which it is cheaper to count them one by one, in C
 _PENDING = 128  # observations kept as they are, then counted at once, in C
 _SETTLING = RLock()
@@ -132,7 +133,7 @@ class Sketch:
         zeros = len(values) - len(rest)
         self._zeros += zeros
         self._count += zeros
-        return rest, sum(value for value in values if value > 0)
+        return rest, sum(min(value, _SUMMED) for value in values if value > 0)
 
     @property
     def count(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from xswarm_monitoring.abuse import NO_ROUTE
+from xswarm_monitoring.instruments import NO_ROUTE
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import HEADER, ProbedRequest, recognise
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from xswarm_deploy.observability.expressions import BY, count
 from xswarm_deploy.observability.stack import Stack
 from xswarm_monitoring.abuse import SIGNS, Sign
-from xswarm_monitoring.instruments import ABUSE, REQUESTS
+from xswarm_monitoring.outcomes import ABUSE_SIGNS
 
 
 def signs(stack: Stack) -> Iterator[tuple[Sign, float]]:
@@ -20,18 +19,8 @@ def signs(stack: Stack) -> Iterator[tuple[Sign, float]]:
 
 
 def series(sign: Sign) -> str:
-    """Return the series that counts a sign, as PromQL."""
-    if sign.kind:
-        return count(ABUSE, {"kind": sign.kind})
-    route = {"route": re.sub(r"[()]", r"[\g<0>]", sign.route)} if sign.route else {}
-    return count(REQUESTS, {**route, "status": sign.status})
-
-
-def labels(sign: Sign) -> dict[str, str]:
-    """Return the labels of one such series."""
-    if sign.kind:
-        return {"kind": sign.kind}
-    return {"route": sign.route or "/", "method": "GET", "status": sign.status}
+    """Return the series that counts a sign, as PromQL; it is there before the first of them."""
+    return count(ABUSE_SIGNS, {"sign": sign.name})
 
 
 def expression(sign: Sign, limit: float, window: str) -> str:

@@ -10,18 +10,24 @@ from typing import Any
 
 from xswarm_deploy.observability import bridge
 from xswarm_deploy.observability.expressions import BY
+from xswarm_deploy.observability.rules import WATCHDOG
 from xswarm_deploy.observability.stack import (
     SLACK_URL,
     SMS_TOKEN,
     SMTP_PASSWORD,
     Places,
     Stack,
+    Timing,
     duration,
 )
 from xswarm_monitoring.alert import Severity
 
 CONFIGURATION = "alertmanager.yml"
+HEARTBEAT = "heartbeat"
+OF_THE_STACK = f'alertname!~"alerts-not-delivered|{WATCHDOG}"'
+"""Matches all alerts but those that this stack gives of itself."""
 SLACK, MAIL, SMS = "slack", "mail", "sms"
+_WORST_FIRST = sorted(Severity, reverse=True)
 
 WAYS = {
     Severity.INFO: (SLACK,),
@@ -37,6 +43,7 @@ _TITLE = (
 )
 # A customer's id, say, must not become a mention or a link of Slack's.
 _ESCAPES = ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")
+_ONE_LINE = ' | reReplaceAll "\\\\s+" " "'  # nor forge a line of ours
 _ESCAPED = "".join(f' | reReplaceAll "{sign}" "{escape}"' for sign, escape in _ESCAPES)
 
 
@@ -44,7 +51,7 @@ def _lines(escaped: str = "") -> str:
     """Return the template of an alert's two lines, for the first of many."""
     return (
         f"{{{{ range $number, $alert := .Alerts }}}}{{{{ if lt $number {_LISTED} }}}}"
-        f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{escaped} }}}}"
+        f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{_ONE_LINE}{escaped} }}}}"
         ' ({{ .Status }}, since {{ .StartsAt.UTC.Format "2006-01-02T15:04:05Z" }})\n'
         "{{ .Annotations.remedy }}\n"
         "{{ if .Annotations.runbook_url }}{{ .Annotations.runbook_url }}\n{{ end }}"
@@ -59,7 +66,7 @@ def file(stack: Stack) -> dict[str, Any]:
         "global": _global(stack),
         "route": _route(stack),
         "inhibit_rules": _inhibitions(),
-        "receivers": [_receiver(severity, stack) for severity in Severity],
+        "receivers": [*(_receiver(severity, stack) for severity in Severity), *_heartbeat(stack)],
     }
 
 
@@ -83,18 +90,45 @@ def _route(stack: Stack) -> dict[str, Any]:
         "group_by": ["alertname", *BY],
         "group_wait": duration(timing.group_wait),
         "group_interval": duration(timing.group_interval),
-        "repeat_interval": duration(timing.repeat),
-        "routes": [
-            {"matchers": [f'severity="{severity.name}"'], "receiver": severity.name}
-            for severity in sorted(Severity, reverse=True)
-        ],
+        "repeat_interval": _repeat(Severity.WARNING, timing),
+        "routes": [*_beats(stack), *(_told(severity, timing) for severity in _WORST_FIRST)],
     }
+
+
+def _told(severity: Severity, timing: Timing) -> dict[str, Any]:
+    return {
+        "matchers": [f'severity="{severity.name}"'],
+        "receiver": severity.name,
+        "repeat_interval": _repeat(severity, timing),
+    }
+
+
+def _beats(stack: Stack) -> list[dict[str, Any]]:
+    """Return the route of what is always on: to the dead-man's switch, each minute, alone."""
+    if not stack.beats:
+        return []
+    minute = min(60.0, stack.timing.group_interval)
+    each = {"group_interval": duration(minute), "repeat_interval": duration(minute / 2)}
+    return [{"matchers": [f'alertname="{WATCHDOG}"'], "receiver": HEARTBEAT, **each}]
+
+
+def _heartbeat(stack: Stack) -> list[dict[str, Any]]:
+    if not stack.beats:
+        return []
+    hook = {**_bridged(stack, "/heartbeat"), "send_resolved": False}
+    return [{"name": HEARTBEAT, "webhook_configs": [hook]}]
+
+
+def _repeat(severity: Severity, timing: Timing) -> str:
+    """Return after how long people are told again; Alertmanager looks once a group interval."""
+    return duration(max(timing.repeat[severity], timing.group_interval))
 
 
 def _inhibitions() -> list[dict[str, Any]]:
     """Leave out what an outage explains, and what a failing database explains."""
     return [
-        _inhibition('alertname="service-outage"', 'severity!="CRITICAL"'),
+        # But not that people cannot be told of it.
+        _inhibition('alertname="service-outage"', 'severity!="CRITICAL"', OF_THE_STACK),
         _inhibition('alertname="service-outage"', 'alertname="database-error"'),
         _inhibition('alertname="database-error"', 'alertname="slow-queries"'),
         _inhibition('alertname="database-error"', 'alertname="high-error-rate"'),
@@ -105,8 +139,8 @@ def _inhibitions() -> list[dict[str, Any]]:
     ]
 
 
-def _inhibition(source: str, target: str) -> dict[str, Any]:
-    return {"source_matchers": [source], "target_matchers": [target], "equal": list(BY)}
+def _inhibition(source: str, *target: str) -> dict[str, Any]:
+    return {"source_matchers": [source], "target_matchers": list(target), "equal": list(BY)}
 
 
 def _slower(source: str, target: str) -> dict[str, Any]:
@@ -147,12 +181,15 @@ def _slack() -> dict[str, Any]:
 
 
 def _sms(stack: Stack) -> dict[str, Any]:
+    return {**_bridged(stack, "/"), "send_resolved": True, "max_alerts": 5}
+
+
+def _bridged(stack: Stack, path: str) -> dict[str, Any]:
     token_file = str(stack.places.secret(SMS_TOKEN))
+    authorization = {"type": "Bearer", "credentials_file": token_file}
     return {
-        "url": bridge.url(stack.places),
-        "send_resolved": True,
-        "max_alerts": 5,
-        "http_config": {"authorization": {"type": "Bearer", "credentials_file": token_file}},
+        "url": bridge.url(stack.places, path),
+        "http_config": {"authorization": authorization},
     }
 
 

@@ -7,7 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import xswarm_monitoring
-from xswarm_deploy.observability.stack import SMS_TOKEN, TWILIO_TOKEN, Places, Stack
+from xswarm_deploy.observability.stack import (
+    HEARTBEAT_URL,
+    SMS_TOKEN,
+    TWILIO_TOKEN,
+    Places,
+    Stack,
+)
 
 CONFIGURATION: Final = "bridge.json"
 LIBRARY: Final = "xswarm_monitoring"
@@ -17,24 +23,30 @@ _ROOM: Final = Path(str(xswarm_monitoring.__file__)).parent
 
 def file(stack: Stack) -> dict[str, Any]:
     """Return the bridge's configuration; secrets are in files beside it."""
-    sms, places = stack.contacts.sms, stack.places
-    if sms is None:
+    if not stack.bridged:
         return {}
-    return {
+    sms, places = stack.contacts.sms, stack.places
+    told = {
         "service": f"{stack.service} ({stack.environment})",
         "listen": places.bridge,
+        "token_file": str(places.secret(SMS_TOKEN)),
+    }
+    if stack.beats:
+        told["heartbeat_file"] = str(places.secret(HEARTBEAT_URL))
+    if sms is None:
+        return told
+    return told | {
         "account": sms.account,
         "sender": sms.sender,
         "recipient": sms.recipient,
         "base": sms.base,
         "twilio_token_file": str(places.secret(TWILIO_TOKEN)),
-        "token_file": str(places.secret(SMS_TOKEN)),
     }
 
 
-def url(places: Places) -> str:
+def url(places: Places, path: str = "/") -> str:
     """Return the address that Alertmanager tells."""
-    return f"http://{places.bridge}/"
+    return f"http://{places.bridge}{path}"
 
 
 def command(places: Places) -> list[str]:

@@ -76,8 +76,8 @@ def configuration(stack: Stack) -> list[File]:
 
 
 def _bridge(stack: Stack) -> list[File]:
-    """Return the SMS bridge: its configuration and its modules; nothing without a telephone."""
-    if stack.contacts.sms is None:
+    """Return the SMS bridge: its configuration and its modules; nothing where there is no use."""
+    if not stack.bridged:
         return []
     told = json.dumps(bridge.file(stack), indent=2) + "\n"
     modules = [File(path, text) for path, text in bridge.modules(stack.places).items()]

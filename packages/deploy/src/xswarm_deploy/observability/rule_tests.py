@@ -13,17 +13,21 @@ from typing import Any
 
 from xswarm_deploy.observability import abuse
 from xswarm_deploy.observability.expressions import count
-from xswarm_deploy.observability.rules import RATE_LIMIT_SHARE, Rule, rules
+from xswarm_deploy.observability.rules import ALIVE, RATE_LIMIT_SHARE, WATCHDOG, Rule, rules
 from xswarm_deploy.observability.stack import Stack, duration
 from xswarm_monitoring.instruments import (
-    ABUSE,
     API_CALLS,
     FLUSH_FAILURES,
     QUERIES,
     REQUESTS,
     Family,
 )
-from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
+from xswarm_monitoring.outcomes import (
+    ABUSE_SIGNS,
+    BUSINESS_PAYMENTS,
+    DATABASE_QUERIES,
+    HTTP_REQUESTS,
+)
 from xswarm_monitoring.rules import percent
 
 FILE = "rules.test.yml"
@@ -138,8 +142,7 @@ def _payments(stack: Stack) -> Iterator[Case]:
 
 def _abuse(stack: Stack) -> Iterator[Case]:
     for sign, limit in abuse.signs(stack):
-        counted = ABUSE if sign.kind else REQUESTS
-        series = _series(count(counted), stack, **abuse.labels(sign))
+        series = _series(count(ABUSE_SIGNS), stack, sign=sign.name)
         steps = stack.timing.window / _step(stack)
         many, few = ceil(2 * limit / steps), (limit / steps) / 2
         due = Due(f"{many * steps:.0f} {sign.words} (threshold {limit:g})")
@@ -238,6 +241,8 @@ def _monitoring(stack: Stack) -> Iterator[Case]:
         {"family": "f"},
     )
     mute = Due("Alertmanager could not tell people by slack", {"integration": "slack"})
+    if stack.beats:
+        yield Case("always", WATCHDOG, {flush: _flat(0)}, Due(ALIVE))
     yield Case("flushes fail", "metrics-not-flushed", {flush: _rising(1)}, lost)
     yield Case("none has failed lately", "metrics-not-flushed", {flush: _flat(3)})
     yield Case("an overflow", "metrics-overflow", {over: _flat(1)}, full)

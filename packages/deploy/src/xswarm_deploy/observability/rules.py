@@ -31,6 +31,9 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _COMPONENT = ", ".join((*BY, "component"))
 WORKER = "worker"
 """The component that is down when the scrape itself fails."""
+WATCHDOG = "watchdog"
+"""The alert that is always on; the dead-man's switch misses it."""
+ALIVE = "Prometheus, Alertmanager and the bridge work: for the dead-man's switch alone"
 CRITICAL = "service:health_check:critical"
 """The recorded series of the components that the service is down without."""
 RATE_LIMIT_SHARE = 0.9
@@ -267,6 +270,16 @@ def _monitoring(stack: Stack) -> Iterator[Rule]:
         "The Worker could not save what it measured; it tries again",
         "inv monitor.status",
     )
+    if stack.beats:
+        yield Rule(
+            WATCHDOG,
+            Severity.INFO,
+            "vector(1)",
+            0,
+            ALIVE,
+            "nothing is wrong",
+            {"environment": stack.environment, "service": stack.service},
+        )
     yield Rule(
         "metrics-overflow",
         Severity.INFO,

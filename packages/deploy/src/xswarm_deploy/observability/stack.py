@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formataddr
 from pathlib import PurePosixPath
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
+from xswarm_monitoring.alert import Severity
+from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.instruments import SECONDS
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.slo import Slo
@@ -27,6 +30,7 @@ SLACK_URL: Final = "slack-url"
 SMTP_PASSWORD: Final = "smtp-password"  # noqa: S105 - a file's name
 SMS_TOKEN: Final = "sms-token"  # noqa: S105 - a file's name
 TWILIO_TOKEN: Final = "twilio-token"  # noqa: S105 - a file's name
+HEARTBEAT_URL: Final = "heartbeat-url"
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -43,7 +47,7 @@ class Timing:
         outage: the same for what is down.
         group_wait: how long alerts of one group are collected before people are told.
         group_interval: between two messages about a group that changed.
-        repeat: between two messages about a group that did not.
+        repeat: between two messages about a group that did not, by severity.
     """
 
     scrape: float = 15.0
@@ -53,7 +57,7 @@ class Timing:
     outage: float = 60.0
     group_wait: float = 30.0
     group_interval: float = 300.0
-    repeat: float = 4 * 3600.0
+    repeat: Mapping[Severity, float] = field(default_factory=lambda: Policy().repeat)
 
 
 @dataclass(frozen=True)
@@ -172,13 +176,23 @@ class Stack:
     contacts: Contacts
     places: Places
     thresholds: Thresholds = field(default_factory=Thresholds)
-    timing: Timing = Timing()
+    timing: Timing = field(default_factory=Timing)
     calls_per_minute: int = 0
     critical: tuple[str, ...] = ("database", "configuration")
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     runbook: str = ""
     dashboard: str = ""
     slo: Slo = field(default_factory=Slo)
+
+    @property
+    def beats(self) -> bool:
+        """Whether a dead-man's switch is told that all of this works."""
+        return HEARTBEAT_URL in self.secrets
+
+    @property
+    def bridged(self) -> bool:
+        """Whether there is something to tell that Alertmanager cannot tell by itself."""
+        return self.beats or self.contacts.sms is not None
 
     def links(self, alert: str) -> dict[str, str]:
         """Return an alert's annotations that say where to look."""
@@ -201,14 +215,16 @@ class Stack:
         return duration(self.timing.payments)
 
 
-def watching(window: float, hold: float) -> Timing:
-    """Return the timing that judges as ``inv monitor.watch`` does.
+def watching(window: float, policy: Policy) -> Timing:
+    """Return the timing that judges and repeats as ``inv monitor.watch`` does.
 
     Args:
         window: seconds that are judged.
-        hold: seconds for which a condition must hold before people are told.
+        policy: when people are told.
     """
-    return Timing(scrape=min(15.0, window / 4), window=window, pending=hold)
+    return Timing(
+        scrape=min(15.0, window / 4), window=window, pending=policy.hold, repeat=policy.repeat
+    )
 
 
 def duration(seconds: float) -> str:
@@ -244,6 +260,7 @@ def of(
         SMTP_PASSWORD: settings.secret("SENDGRID_API_KEY"),
         SMS_TOKEN: _bridge_token(admin),
         TWILIO_TOKEN: settings.secret("TWILIO_AUTH_TOKEN"),
+        HEARTBEAT_URL: settings.secret("HEARTBEAT_URL"),
     }
     service, contacts = settings.project.worker.name, _contacts(settings, secrets)
     stack = Stack(
@@ -255,7 +272,7 @@ def of(
         thresholds=thresholds or Thresholds(),
         timing=timing or Timing(),
         calls_per_minute=_calls_per_minute(settings),
-        secrets={name: secrets[name] for name in _used(contacts) if secrets[name]},
+        secrets={name: secrets[name] for name in _used(contacts, secrets) if secrets[name]},
     )
     require_sound(stack)
     return stack
@@ -295,14 +312,15 @@ def _sms(settings: Settings) -> Sms | None:
     return Sms(*given) if all(given) else None
 
 
-def _used(contacts: Contacts) -> list[str]:
+def _used(contacts: Contacts, secrets: Mapping[str, Secret]) -> list[str]:
     """Name the secrets that are used; others have no business on the host."""
     used = {
         ADMIN_TOKEN: True,
         SLACK_URL: contacts.slack,
         SMTP_PASSWORD: bool(contacts.mail_to),
-        SMS_TOKEN: contacts.sms is not None,
+        SMS_TOKEN: contacts.sms is not None or bool(secrets[HEARTBEAT_URL]),
         TWILIO_TOKEN: contacts.sms is not None,
+        HEARTBEAT_URL: True,
     }
     return [name for name, is_used in used.items() if is_used]
 

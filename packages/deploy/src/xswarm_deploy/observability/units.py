@@ -14,7 +14,7 @@ def names(places: Places) -> tuple[str, ...]:
 
 
 def units(stack: Stack) -> dict[str, str]:
-    """Return each unit's text, by its name; without a telephone there is no bridge."""
+    """Return each unit's text, by its name; what nobody needs is not among them."""
     places = stack.places
     sms, told, telling = names(places)
     here = f"WorkingDirectory={places.library}\n"
@@ -23,7 +23,7 @@ def units(stack: Stack) -> dict[str, str]:
         told: _unit("Alertmanager", alertmanager.command(places), places, _RELOAD),
         telling: _unit("Prometheus", prometheus.command(places), places, _RELOAD),
     }
-    return {name: text for name, text in made.items() if name != sms or stack.contacts.sms}
+    return {name: text for name, text in made.items() if name != sms or stack.bridged}
 
 
 def _unit(what: str, command: list[str], places: Places, more: str) -> str:

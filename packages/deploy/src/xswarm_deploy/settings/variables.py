@@ -437,6 +437,14 @@ def _alerts() -> Iterator[Variable]:
         pattern=_URL,
         example=_same("https://hooks.slack.com/services/xxxxx"),
     )
+    yield Variable(
+        "HEARTBEAT_URL",
+        group,
+        "A dead-man's switch that is told of each round of the alerts, e.g. of healthchecks.io.",
+        secret=True,
+        sent=Sent.WORKER_SECRET,
+        pattern=_URL,
+    )
 
 
 def _limits_and_flags() -> Iterator[Variable]:
