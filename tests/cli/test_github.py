@@ -273,7 +273,8 @@ def test_the_plan_is_one_comment_that_is_written_anew(pull: str) -> None:
     full = [{"id": n, "body": "others"} for n in range(100)]
 
     def post(request: object) -> tuple[int, dict[str, str], str]:
-        kept.append({"id": 9, "body": json.loads(request.body)["body"]})  # type: ignore[attr-defined]
+        body = json.loads(request.body)["body"]  # type: ignore[attr-defined]
+        kept.append({"id": 9, "body": body, "user": {"type": "Bot"}, "author_association": "NONE"})
         return 201, {}, json.dumps({"html_url": "https://github.test/c/9"})
 
     responses.add(responses.GET, f"{pull}/7/comments?per_page=100&page=1", json=full)
@@ -286,6 +287,30 @@ def test_the_plan_is_one_comment_that_is_written_anew(pull: str) -> None:
     responses.add(responses.PATCH, f"{pull}/comments/9", json={"html_url": "again"})
     assert pull_request.comment(text, "plan production shop") == "again"
     assert responses.calls[-1].request.headers["Authorization"] == "Bearer canary-github-token"
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("author", "association", "taken"),
+    [
+        ("User", "NONE", False),
+        ("User", "FIRST_TIME_CONTRIBUTOR", False),
+        ("User", "CONTRIBUTOR", False),
+        ("User", "MEMBER", True),
+        ("Bot", "NONE", True),
+    ],
+)
+def test_a_strangers_comment_with_our_mark_is_left_alone(
+    pull: str, author: str, association: str, taken: bool
+) -> None:
+    """Whoever wrote it could change the plan after it was written there."""
+    body = "<!-- xswarm: plan production shop -->\nNothing to do."
+    there = {"id": 3, "body": body, "user": {"type": author}, "author_association": association}
+    responses.add(responses.GET, f"{pull}/7/comments", json=[there])
+    responses.add(responses.PATCH, f"{pull}/comments/3", json={"html_url": "again"})
+    responses.add(responses.POST, f"{pull}/7/comments", json={"html_url": "new"})
+    said = pull_request.comment("x", "plan production shop")
+    assert said == ("again" if taken else "new")
 
 
 @pytest.mark.parametrize("name", ["GITHUB_REF", "GITHUB_REPOSITORY", "GITHUB_TOKEN"])

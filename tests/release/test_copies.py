@@ -83,6 +83,15 @@ def test_a_commit_from_before_the_tool_is_refused(tmp_path: Path) -> None:
     assert "--base COMMIT" in caught.value.remedy
 
 
+def test_a_commit_is_no_flag_of_git(tmp_path: Path) -> None:
+    """It may come from a release's record, which whoever writes the database can change."""
+    kept = file(tmp_path / "own", "kept.txt", "as it was")
+    committed(tmp_path / "own")
+    with pytest.raises(Refused, match="is no commit"):
+        of_commit(tmp_path / "own", f"--output={kept}", tmp_path / "old")
+    assert kept.read_text() == "as it was"
+
+
 def test_what_is_committed_of_node_modules_stays_as_it_was(tmp_path: Path) -> None:
     top = tmp_path / "own"
     file(top, "invoke.yaml", "deploy: {}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xswarm_deploy import secret
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.secret import Secret
 
@@ -76,3 +77,11 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left on device") as caught:
         Journal(path).append({"event": "begin"})
     assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("release", ["../other", "/etc/cron.d", "..", ".", "", "a/b", "a\n", "-x"])
+def test_a_row_that_another_wrote_leads_nowhere(tmp_path: Path, release: str) -> None:
+    with pytest.raises(Refused, match="never gave"):
+        Journal.of(release, tmp_path / ".deployments")
+    given = "20261130-095524-944-a798"
+    assert Journal.of(given, tmp_path).path == tmp_path / given / "journal.jsonl"

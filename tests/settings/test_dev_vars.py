@@ -5,6 +5,8 @@ The values were taken from wrangler 4.164 (dotenv 16, dotenv-expand 12).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,19 @@ def test_what_wrangler_would_leave_out_in_silence_is_refused(tmp_path: Path) -> 
     with pytest.raises(Refused, match="cannot be read") as told:
         dev_vars.read(tmp_path)
     assert told.value.why == "line 5"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", [".dev.vars", ".dev.vars.staging"])
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    """1Password mounts such files as pipes, and wrangler reads them: they are not passed over."""
+    make(tmp_path / name)
+    with pytest.raises(Refused, match=f"{name} is no file"):
+        dev_vars.read(tmp_path, "staging")
+
+
+def test_a_pipe_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    assert dev_vars.read(tmp_path) == {}

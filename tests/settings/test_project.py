@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,34 @@ def test_a_number_of_no_use_is_named(given: dict[str, Any], named: str) -> None:
         project.read(given)
     assert named in str(caught.value)
     assert "1,000,000,000" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"webhooks": {"stripe_api_version": date(2024, 6, 20)}},
+            "stripe_api_version must be text",
+        ),
+        ({"worker": {"config": "a\0b"}}, "deploy.worker.config has a NUL"),
+        ({"check": {"secret_days": "a week"}}, "secret_days must be a whole number"),
+        ({"worker": {"canary_patience": "x"}}, "canary_patience must be a number"),
+        ({"fast": 1}, "deploy.fast must be true or false"),
+        ({"verify": 7}, "deploy.verify must be a block of"),
+    ],
+)
+def test_another_kind_is_told_in_words_with_what_to_do(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        project.read(given)
+    assert said in caught.value.what
+    assert caught.value.remedy
+
+
+def test_a_date_that_is_meant_as_text_is_to_be_quoted() -> None:
+    """YAML takes 2024-06-20 for a date; Stripe's versions have that form."""
+    with pytest.raises(Refused) as caught:
+        project.read({"webhooks": {"stripe_api_version": date(2024, 6, 20)}})
+    assert caught.value.remedy == 'write "2024-06-20", in quotes'
 
 
 def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:

@@ -50,6 +50,42 @@ def test_private_names_are_found(put: Callable[[str, bytes], list[str]], name: s
 
 
 @pytest.mark.parametrize(
+    ("link", "target", "told"),
+    [
+        ("logo.png", "config/production.env", "/logo.png: it links to ../config/production.env: "),
+        (
+            "a/b/logo.png",
+            ".ssh/id_rsa",
+            "/a/b/logo.png: it links to ../.ssh/id_rsa: .ssh is",
+        ),
+        ("img", ".aws/sso/cache.json", "/img/cache.json: it links to ../.aws/sso/cache.json: "),
+    ],
+)
+def test_a_link_to_a_private_file_is_told_whatever_its_own_name(
+    tmp_path: Path, link: str, target: str, told: str
+) -> None:
+    """A key of another environment is no known value: its name alone tells of it."""
+    private, published = tmp_path / target, tmp_path / "site" / link
+    for folder in (private.parent, published.parent):
+        folder.mkdir(parents=True)
+    private.write_text("A=1")
+    published.symlink_to(private.parent if link == "img" else private)
+    (found,) = publishing.private(asset_files(tmp_path / "site"))
+    assert found.startswith(told)
+
+
+def test_a_link_to_what_is_not_private_is_published(tmp_path: Path) -> None:
+    """As in a monorepo; and where the project lies is nobody's affair."""
+    site, shared = tmp_path / ".sandbox/own/site", tmp_path / ".sandbox/own/shared"
+    for folder in (site, shared):
+        folder.mkdir(parents=True)
+    (shared / "logo.png").write_text("PNG")
+    (site / "logo.png").symlink_to("../shared/logo.png")
+    (site / "img").symlink_to("../shared")
+    assert publishing.private(asset_files(site)) == []
+
+
+@pytest.mark.parametrize(
     "content",
     [
         VALUE.encode(),

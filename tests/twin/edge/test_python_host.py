@@ -121,6 +121,8 @@ def test_an_asgi_application_is_served(play: Any, workshop: Any) -> None:
             "version": {"id": version.id, "tag": "", "timestamp": version.created_on},
             "missing": False,
         }
+        async with stage.client.request("PROPFIND", url) as response:  # Python has no name for it
+            assert (response.status, (await response.json())["method"]) == (201, "PROPFIND")
         assert await stage.text(f"{url}/stream") == (200, "012end")
         async with stage.client.get(f"{url}/nothing") as response:
             assert (response.status, response.headers["x-a"]) == (204, "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -54,7 +55,7 @@ def made(settings: Settings) -> Path | None:
 
 
 def _made_above(written: Path) -> Path | None:
-    written = written.resolve()
+    written = Path(os.path.realpath(written))  # a link to itself is told as no file
     built = (file for folder in written.parents[1:] for file in all_redirected(folder))
     return next((file for file in built if written_as(file) == written), None)
 

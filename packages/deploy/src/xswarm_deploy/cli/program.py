@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -23,7 +23,14 @@ import yaml
 from invoke import config, program
 from invoke._version import __version__
 from invoke.collection import Collection
-from invoke.exceptions import CollectionNotFound, Exit, ParseError, UncastableEnvVar
+from invoke.env import Environment
+from invoke.exceptions import (
+    AmbiguousEnvVar,
+    CollectionNotFound,
+    Exit,
+    ParseError,
+    UncastableEnvVar,
+)
 from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
@@ -59,6 +66,19 @@ _NO_VALUE = re.compile(r"Flag <Argument: (?P<flag>[\w-]+).*> needed value and wa
 _MISSING = re.compile(r"'.+' did not receive required positional arguments: (?P<names>.+)")
 
 
+class _Variables(Environment):
+    """Read the variables that Invoke knows: one of its own is cast by the kind of the file's value.
+
+    Settings of ours are read later, by their kind in the schema; Invoke would raise ValueError for
+    a number that is none, and for every list.
+    """
+
+    def _path_set(self, key_path: Sequence[str], value: str) -> None:
+        ours = key_path[0] in ("deploy", "monitor")
+        if not ours or tuple(key_path) == ("deploy", "env"):
+            super()._path_set(key_path, value)
+
+
 class Config(config.Config):
     """Invoke's configuration with this project's executor; its files are read with care."""
 
@@ -76,12 +96,13 @@ class Config(config.Config):
 
     def load_shell_env(self) -> None:
         """Read the process environment, where it has a variable of Invoke's at all."""
+        self.merge()
         if any(name.startswith(self._env_prefix) for name in os.environ):
-            super().load_shell_env()
-        else:
+            self._set(_env=_Variables(config=self._config, prefix=self._env_prefix).load())
             self.merge()
 
 
+_OF_CONFIGURATION: Final = (AmbiguousEnvVar, UncastableEnvVar, config.AmbiguousMergeError)
 _BEGIN: Final = """\
 Begin in your repository:  xswarm init
 All tasks, one of them:    xswarm --list, xswarm --help TASK
@@ -272,7 +293,7 @@ def _run() -> None:
         discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
     except UnicodeDecodeError as error:
         _end(_not_utf8(error))
-    except (yaml.YAMLError, UncastableEnvVar, config.AmbiguousMergeError) as error:
+    except (yaml.YAMLError, *_OF_CONFIGURATION) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from xswarm_deploy.errors import Refused, Unavailable
@@ -16,6 +17,7 @@ _REF: Final = re.compile(r"refs/pull/(\d+)/")
 _SECONDS: Final = 20.0
 _A_PAGE: Final = 100
 _PAGES: Final = 30
+_OF_THE_HOUSE: Final = ("OWNER", "MEMBER", "COLLABORATOR")
 _API: Final = "https://api.github.com"
 
 
@@ -59,11 +61,20 @@ def _find(path: str, mark: str, token: Secret) -> int | None:
     for page in range(1, _PAGES + 1):
         listed = _ask("GET", f"{path}?per_page={_A_PAGE}&page={page}", token)
         for each in listed:
-            if str(each.get("body", "")).startswith(mark):
+            if str(each.get("body", "")).startswith(mark) and _is_trusted(each):
                 return int(each["id"])
         if len(listed) < _A_PAGE:
             return None
     return None
+
+
+def _is_trusted(comment: Mapping[str, Any]) -> bool:
+    """Return whether a comment is a job's, or of somebody who may write to the repository.
+
+    Anybody may begin one with our mark, and would keep the right to change what we wrote there.
+    """
+    author = comment.get("user") or {}
+    return author.get("type") == "Bot" or comment.get("author_association") in _OF_THE_HOUSE
 
 
 def _ask(method: str, path: str, token: Secret, body: dict[str, str] | None = None) -> Any:

@@ -52,6 +52,8 @@ def of_commit(root: Path, commit: str, target: Path) -> Path:
         Refused: the commit is not here, or has no such project.
     """
     top, another = _top(root), "name another: inv deploy.rehearse --base COMMIT"
+    if commit.startswith("-"):  # `git archive --output=FILE` empties a file; a release's record
+        raise Refused(f"{commit!r} is no commit", "it would be a flag of git's", another)
     target.mkdir()
     archive = ["git", "archive", commit]
     told, packed = child.environment(), subprocess.PIPE

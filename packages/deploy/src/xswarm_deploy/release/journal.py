@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.secret import dumped
 from xswarm_deploy.services import shape
@@ -48,6 +49,23 @@ class Journal:
     def within(cls, folder: Path) -> Journal:
         """Return the journal of a release's folder; both are made by the first event."""
         return cls(folder / "journal.jsonl")
+
+    @classmethod
+    def of(cls, release: str, folder: Path) -> Journal:
+        """Return a release's journal.
+
+        Args:
+            release: its id, as the database has it.
+            folder: of all releases.
+
+        Raises:
+            Refused: the id would lead out of the folder; this tool never gave such a one.
+        """
+        if not re.fullmatch(r"\w[\w.-]*", release, re.ASCII):
+            what = f"the release {release!r} has an id that this tool never gave"
+            why = f"its journal would lie outside of {folder.name}"
+            raise Refused(what, why, "find out who wrote that row of _releases, and delete it")
+        return cls.within(folder / release)
 
     def append(self, *events: Mapping[str, Any]) -> None:
         """Write events, all or none, and wait until the disk has them.

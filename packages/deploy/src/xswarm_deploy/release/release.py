@@ -130,9 +130,8 @@ class Release:
         """Take a release over, new or interrupted, under a lease, with a state of its own."""
         console.lossy = True
         site = site.holding(_state_of(record, site, console))
-        folder = site.settings.path(FOLDER)
         trail = trail_of(site)
-        journal = Journal.within(folder / record.release)
+        journal = Journal.of(record.release, site.settings.path(FOLDER))
         kept = Ledger(site.database, lease, record.release, trail)
         return cls(record, site, journal, kept, console)
 

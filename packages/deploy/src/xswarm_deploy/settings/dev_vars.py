@@ -39,7 +39,7 @@ def file(folder: Path, environment: str = "") -> Path | None:
         environment: a part under ``env`` in it; its own file comes first.
     """
     names = (f"{NAME}.{environment}", NAME) if environment else (NAME,)
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def read(folder: Path, environment: str = "") -> dict[str, str]:
@@ -63,6 +63,9 @@ def parsed(found: Path) -> dict[str, str]:
     Raises:
         Refused: it cannot be read, or a line of it says nothing.
     """
+    if not found.is_file():  # a pipe would be waited for: for ever, where nobody writes
+        why = "a folder holds no values, and a pipe, as 1Password makes one, is not waited for"
+        raise Refused(f"{found.name} is no file", why, "write its lines to a file of that name")
     try:
         text = found.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

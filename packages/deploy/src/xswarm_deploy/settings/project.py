@@ -19,6 +19,9 @@ _MAY_BE_LATER: Final = (
     f"where a later version of this tool than {VERSION} knows it: pip install -U xswarm-deploy"
 )
 _GREATEST: Final = 1_000_000_000
+_KINDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_BLOCK: Final = "must be a block of `key: value` lines"
+_CORRECT: Final = "correct it in invoke.yaml (or in the INVOKE_ variable)"
 _ABOVE_ZERO: Final = ("deploy.verify.timeout_seconds", "deploy.verify.performance_concurrency")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -375,8 +378,8 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
     common = {name: value for name, value in values.items() if name != "environments"}
     own = _environments(values).get(environment) or {}
     if not isinstance(own, Mapping):
-        what = f"invoke.yaml: deploy.environments.{environment} is not a mapping"
-        raise Refused(what, f"it is {own!r}", "correct it in invoke.yaml")
+        what = f"invoke.yaml: deploy.environments.{environment} {_BLOCK}"
+        raise Refused(what, f"it is {own!r}", _CORRECT)
     project: Project = _build(Project, _laid_over(common, own), "deploy")
     if project.verify.unproven not in UNPROVEN:
         raise Refused(
@@ -428,7 +431,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin is Mapping:
         item_kind = get_args(kind)[1]
         if not isinstance(value, Mapping | None):
-            raise Refused(f"invoke.yaml: {where} is not a mapping", f"it is {value!r}")
+            raise Refused(f"invoke.yaml: {where} {_BLOCK}", f"it is {value!r}", _CORRECT)
         return {
             str(key): _scalar(item_kind, item, f"{where}.{key}")
             for key, item in dict(value or {}).items()
@@ -438,7 +441,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 
 def _mapping(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
-        raise Refused(f"invoke.yaml: {where} is not a mapping", f"it is {value!r}")
+        raise Refused(f"invoke.yaml: {where} {_BLOCK}", f"it is {value!r}", _CORRECT)
     kinds = kind.__annotations__
     unknown = sorted(str(name) for name in value if name not in kinds)
     if unknown:
@@ -478,9 +481,13 @@ def _names(value: Any, where: str) -> Names:
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (kind is not bool and isinstance(value, bool)):
-        raise Refused(f"invoke.yaml: {where} must be a {kind.__name__}", f"it is {value!r}")
+        quotes = f'write "{value}", in quotes' if kind is str else _CORRECT
+        raise Refused(f"invoke.yaml: {where} must be {_KINDS[kind]}", f"it is {value!r}", quotes)
     if kind in (int, float):
         _require_useful(value, where)
+    if kind is str and "\0" in value:
+        why = "no path and no name may have one"
+        raise Refused(f"invoke.yaml: {where} has a NUL", why, _CORRECT)
     return kind(value)
 
 

@@ -6,6 +6,7 @@ them on the internet. The check looks, and a release looks again before it uploa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -85,14 +86,40 @@ def published(settings: Settings) -> tuple[list[StaticFile], list[str]]:
 @cache
 def _why(path: str, file: Path, _hash: str, _secrets: int) -> str:
     """Return why a file is private; asked again where it, or what is secret, has changed."""
+    if told := _by_name(path):
+        return told
+    target = _target(path, file)
+    if target and (told := _by_name(target)):
+        return f"it links to {target}: {told}"
+    return _holds(file.read_bytes())
+
+
+def _by_name(path: str) -> str:
+    """Return why a file of such a path is private; empty: its name tells nothing."""
     parts = path.lower().strip("/").split("/")
     folder = next((part for part in parts if part in FOLDERS), "")
     if folder:
         return f"{folder} is private"
     example = parts[-1].endswith(EXAMPLES)
-    if not example and any(fnmatchcase(parts[-1], pattern) for pattern in PRIVATE):
-        return "files of this name hold credentials"
-    return _holds(file.read_bytes())
+    private = not example and any(fnmatchcase(parts[-1], pattern) for pattern in PRIVATE)
+    return "files of this name hold credentials" if private else ""
+
+
+def _target(path: str, file: Path) -> str:
+    """Return what a file's links lead to, from the folder that is published; empty: no link does.
+
+    A key that a link publishes under another name is found by its own one, whoever's it is.
+    """
+    place = file.as_posix()
+    folder, (above, _, name) = _real(place.removesuffix(path)), place.rpartition("/")
+    real = _real(place) if file.is_symlink() else f"{_real(above)}/{name}"
+    return "" if real == f"{folder}{path}" else os.path.relpath(real, folder).replace(os.sep, "/")
+
+
+@cache
+def _real(path: str) -> str:
+    """Return where a path leads; a folder is asked once, however many files it has."""
+    return os.path.realpath(path).replace(os.sep, "/")
 
 
 def _holds(content: bytes) -> str:

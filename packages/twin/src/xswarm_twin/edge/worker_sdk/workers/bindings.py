@@ -48,9 +48,7 @@ class Fetcher:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         kept = [pair for pair in request._pairs if pair[0].lower() != "host"]
         headers = (*kept, ("Host", parts.netloc))
-        reply = await self._service.send(
-            request.method.value, target, headers, await request.bytes()
-        )
+        reply = await self._service.send(request._verb, target, headers, await request.bytes())
         made = FetchResponse(reply.body, reply.status, reply.reason, list(reply.headers))
         return Response(made)
 

@@ -54,7 +54,7 @@ async def fetch(resource: str | Request, **other_options: Unpack[FetchKwargs]) -
         OSError: nothing answered.
     """
     request = Request(resource, **other_options)
-    call = Call(request.method.value, request.url, tuple(request._pairs), await request.bytes())
+    call = Call(request._verb, request.url, tuple(request._pairs), await request.bytes())
     reply = await _follow(call) if request.redirect == "follow" else await send(call)
     if request.redirect == "error" and reply.status in _REDIRECTS:
         raise OSError(f"{request.url} redirects")

@@ -21,11 +21,11 @@ class Request:
 
     def __init__(self, input: Request | str, **other_options: Unpack[FetchKwargs]) -> None:
         given = input if isinstance(input, Request) else None
-        method = other_options.get("method") or (given.method if given else HTTPMethod.GET)
+        method = other_options.get("method") or (given._verb if given else HTTPMethod.GET)
         headers = other_options.get("headers")
         body = other_options.get("body")
         self.url: str = given.url if given else str(input)
-        self.method: HTTPMethod = HTTPMethod[str(getattr(method, "value", method)).upper()]
+        self._verb = str(getattr(method, "value", method)).upper()
         self._pairs: list[tuple[str, str]] = (
             given._pairs if given and headers is None else pairs(headers)
         )
@@ -39,7 +39,12 @@ class Request:
         self.cf = None  # what the edge knows of the caller: nothing here
 
     def __repr__(self) -> str:
-        return f"Request(method={self.method.value!r}, url={self.url!r})"
+        return f"Request(method={self._verb!r}, url={self.url!r})"
+
+    @property
+    def method(self) -> HTTPMethod:
+        """Return the method; KeyError: Python has no name for it, such as PROPFIND."""
+        return HTTPMethod[self._verb]
 
     @property
     def headers(self) -> HTTPMessageMapping:
