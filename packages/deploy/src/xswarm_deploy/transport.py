@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -363,6 +363,57 @@ class Adapter(requests.adapters.HTTPAdapter):
 def _trusted(verify: bool | str | None) -> bool | str | None:
     """Return the certificates to trust; of those that the environment names, requests knows two."""
     return (trust.named() or True) if verify is True else verify
+
+
+def proxied(url: str) -> bool:
+    """Return whether the environment leads to an address through a proxy."""
+    found = {} if is_loopback(url) else requests.utils.get_environ_proxies(url)
+    return bool(requests.utils.select_proxy(url, found))
+
+
+@contextmanager
+def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
+    """Open a connection by TLS as every request does: through the same proxy, trusting the same.
+
+    Args:
+        host: its name; the certificate must be for it.
+        port: 443 as a rule.
+        seconds: for connecting, and for each step of agreeing on keys.
+
+    Raises:
+        ssl.SSLCertVerificationError: the chain, the name or the time is not right.
+        socket.gaierror: the name does not resolve.
+        OSError: no connection.
+    """
+    url = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
+    with requests.Session() as session, closing(Adapter()) as adapter, exchange(2 * seconds):
+        found = session.merge_environment_settings(url, {}, None, None, None)
+        ways = found["proxies"] if proxied(url) else {}
+        asked = session.prepare_request(requests.Request("GET", url))
+        pool = adapter.get_connection_with_tls_context(asked, found["verify"], ways, found["cert"])
+        adapter.cert_verify(pool, url, found["verify"], found["cert"])
+        made = pool._new_conn()
+        made.timeout = seconds
+        try:
+            _connected(pool, made)
+            yield made.sock
+        finally:
+            made.close()
+
+
+def _connected(pool: Any, made: Any) -> None:
+    """Let one of a pool's connections connect; what urllib3 raises is told by its cause."""
+    try:
+        if pool.proxy:
+            pool._prepare_proxy(made)
+        else:
+            made.connect()
+    except urllib3.exceptions.HTTPError as error:
+        raise (
+            error.__cause__ if isinstance(error.__cause__, OSError) else OSError("no connection")
+        ) from None
+    except http.client.HTTPException:
+        raise OSError("the proxy does not speak HTTP") from None
 
 
 def open_ahead(
