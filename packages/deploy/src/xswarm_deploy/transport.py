@@ -22,7 +22,7 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from xswarm_deploy import dialing, trust
+from xswarm_deploy import dialing, texts, trust
 from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.requesting import requests, urllib3
@@ -486,6 +486,10 @@ def remedy(error: Exception) -> str:
     """Return what to do about a request that failed; empty: that depends on the service."""
     if _proxy_status(error) == str(_PROXY_LOGIN.value):
         return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, then again"
+    if isinstance(error, _UNUSABLE):
+        return texts.WRITE_PROXY
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "correct HTTPS_PROXY, or name the address in NO_PROXY, then run it again"
     untrusted = isinstance(error, NoCertificates) or _certificate_error(error)
     return trust.remedy() if untrusted else ""
 
@@ -502,8 +506,15 @@ def _proxy_status(error: Exception) -> str:
     return found[1] if found else ""
 
 
+_UNUSABLE: Final = (
+    requests.exceptions.InvalidSchema,  # requests' word for a SOCKS proxy without its package
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationParseError,
+    urllib3.exceptions.URLSchemeUnknown,
+)
 _REASONS: Final[tuple[tuple[Any, str], ...]] = (
     (NoCertificates, "the certificates that this machine's environment names are not there"),
+    (_UNUSABLE, texts.NO_PROXY_THERE),
     (TooLarge, "the answer is larger than any that belongs here"),
     (TooSlow, "no complete answer in time"),
     (requests.exceptions.SSLError, "the TLS handshake failed"),
@@ -529,7 +540,7 @@ _NEVER_SENT: Final = (
 
 def was_sent(error: Exception) -> bool:
     """Return whether the service may have got the request; only a sure no is False."""
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, _NEVER_SENT + _UNUSABLE):
         return False
     if isinstance(_cause(error), urllib3.exceptions.NewConnectionError):
         return False
