@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-import socket
+import ssl
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from tests.adoption.repositories import committed, file, git
+from xswarm_deploy import transport
 from xswarm_deploy.adoption import doctor
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.errors import Unavailable
@@ -27,8 +28,7 @@ def root(tmp_path: Path, monkeypatch: Patch) -> Path:
     """Return a repository in good order, on a machine that reaches Cloudflare."""
     file(tmp_path, "invoke.yaml", GOOD)
     committed(tmp_path)
-    connected: Any = lambda *_: SimpleNamespace(close=lambda: None)  # noqa: E731
-    monkeypatch.setattr(socket, "create_connection", connected)
+    monkeypatch.setattr(transport, "secured", lambda *_: nullcontext())
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -42,6 +42,17 @@ def test_a_sound_machine_and_repository(root: Path) -> None:
     report = doctor.examine(root)
     assert {finding.status for finding in report.findings} == {"pass"}
     assert report.ok
+
+
+def _unknown_authority(*_: object) -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = "self-signed certificate"
+    raise error
+
+
+def _proxied(patch: Patch) -> None:
+    patch.setenv("HTTPS_PROXY", "http://proxy.test")
+    patch.setattr(transport, "secured", _unreachable)
 
 
 def _unreachable(*_: object) -> None:
@@ -105,13 +116,19 @@ CASES: dict[str, tuple[str, str, str, Callable[[Path, Patch], object]]] = {
         "Cloudflare",
         "warn",
         "cannot be reached: timed out",
-        lambda _, p: p.setattr(socket, "create_connection", _unreachable),
+        lambda _, p: p.setattr(transport, "secured", _unreachable),
     ),
-    "a proxy": (
+    "a proxy that leads nowhere": (
         "Cloudflare",
-        "skip",
-        "HTTPS_PROXY is set",
-        lambda _, p: p.setenv("HTTPS_PROXY", "http://proxy.test"),
+        "warn",
+        "cannot be reached through the proxy: timed out",
+        lambda _, p: _proxied(p),
+    ),
+    "a proxy that reads TLS": (
+        "Cloudflare",
+        "warn",
+        "not trusted: self-signed certificate",
+        lambda _, p: p.setattr(transport, "secured", _unknown_authority),
     ),
     "nothing set up": (
         "invoke.yaml",

@@ -12,6 +12,7 @@ import pytest
 import responses
 
 from tests.adoption.repositories import committed, file
+from tests.support.answering import answering, reply
 from xswarm_deploy.cli import github, locating, pull_request
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, Refused, StepFailed, Unavailable
@@ -332,3 +333,28 @@ def test_a_comment_that_cannot_be_written_names_the_permission_and_no_key(
     with pytest.raises(kind) as caught:
         pull_request.comment("x", "y")
     assert "canary-github-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        reply("<html><title>Sign in</title></html>", kind="text/html"),
+        reply("[1, null]"),
+        reply('[{"id": "x"}]'),
+        reply('{"message": "no"}'),
+        reply("[" * 100_000),
+        reply("", "Location: https://elsewhere.test", status="302 Found"),
+    ],
+    ids=["a login", "no comments", "an id of text", "an object", "nested", "elsewhere"],
+)
+def test_whatever_answers_for_github_is_one_error(
+    pull: str, monkeypatch: pytest.MonkeyPatch, odd: bytes
+) -> None:
+    """A token never goes where a redirect leads, and no answer ends in a traceback."""
+    with answering(odd) as server:
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        with pytest.raises(DeployError) as caught:
+            pull_request.comment("x", "y")
+    told = caught.value.render()
+    assert "next:" in told
+    assert "canary-github-token" not in told

@@ -1559,6 +1559,11 @@ def _unknown_host(place: Place) -> None:
     _raising(place, "socket.getaddrinfo", error)
 
 
+def _behind_a_proxy(place: Place) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+        place.patch.setenv(name, "http://proxy.test:3128")
+
+
 def _untrusted(why: str) -> Arrange:
     error = ssl.SSLCertVerificationError()
     error.verify_message = why
@@ -1757,6 +1762,13 @@ def _domain_cases() -> list[Case]:
             variables(WORKER_URL="https://none.invalid"),
         ),
         Case(dns, "resolves", "pass", "192.0.2.1", hosted),
+        Case(
+            dns,
+            "asked by a proxy of the company's",
+            "skip",
+            "the way leads through a proxy",
+            both(hosted, _behind_a_proxy),
+        ),
         Case(dns, "does not resolve", "fail", "does not resolve", both(hosted, _unknown_host)),
         Case(
             dns,
@@ -1834,6 +1846,13 @@ def _domain_cases() -> list[Case]:
             both(hosted, lambda p: answering(p, {})),
         ),
         Case(f"{HOST} redirect", "to https", "pass", "301 to https", hosted),
+        Case(
+            f"{HOST} redirect",
+            "asked by a proxy of the company's",
+            "skip",
+            "the way leads through a proxy",
+            both(hosted, _behind_a_proxy),
+        ),
         Case(
             f"{HOST} redirect",
             "port 80 is closed",

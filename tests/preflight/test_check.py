@@ -384,12 +384,12 @@ def test_an_address_of_this_machine_has_no_certificate(place: Place) -> None:
 
 
 @pytest.fixture
-def secured(tmp_path: Path) -> Iterator[Callable[..., tuple[int, ssl.SSLContext]]]:
+def secured(tmp_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
     """Serve TLS on a port of this machine, by a certificate of so many days."""
     stopping = threading.Event()
     threads: list[threading.Thread] = []
 
-    def serve(days: int, name: str = "localhost") -> tuple[int, ssl.SSLContext]:
+    def serve(days: int, name: str = "localhost") -> tuple[int, str]:
         certificate, key = _self_signed(tmp_path, days, name)
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(certificate, key)
@@ -401,8 +401,7 @@ def secured(tmp_path: Path) -> Iterator[Callable[..., tuple[int, ssl.SSLContext]
             threading.Thread(target=_serve_tls, args=(listener, server, stopping), daemon=True)
         )
         threads[-1].start()
-        client = ssl.create_default_context(cafile=str(certificate))
-        return int(listener.getsockname()[1]), client
+        return int(listener.getsockname()[1]), str(certificate)
 
     yield serve
     stopping.set()
@@ -459,14 +458,14 @@ def _self_signed(folder: Path, days: int, name: str) -> tuple[Path, Path]:
 )
 def test_a_certificates_days(
     place: Place,
-    secured: Callable[..., tuple[int, ssl.SSLContext]],
+    secured: Callable[..., tuple[int, str]],
     monkeypatch: Any,
     days: int,
     name: str,
     status: str,
 ) -> None:
-    port, client = secured(days, name)
-    monkeypatch.setattr(ssl, "create_default_context", lambda: client)
+    port, file = secured(days, name)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", file)
     seen = domains._certificate(place.site(), "localhost", port)
     found = seen if isinstance(seen, str) else seen.evidence
     assert ("pass" if isinstance(seen, str) else seen.status) == status
@@ -474,7 +473,7 @@ def test_a_certificates_days(
 
 
 def test_a_certificate_nobody_vouches_for(
-    place: Place, secured: Callable[..., tuple[int, ssl.SSLContext]]
+    place: Place, secured: Callable[..., tuple[int, str]]
 ) -> None:
     port, _ = secured(90)
     seen = domains._certificate(place.site(), "localhost", port)

@@ -26,6 +26,7 @@ from xswarm_deploy.database import turso
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import tails
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Http, new_session
 
@@ -201,6 +202,27 @@ def test_certificates_that_are_named_and_not_there_are_told(
     told = f"{name} names /nowhere/ca.pem, which is not there: correct that"
     assert (caught.value.remedy, refused.value.remedy) == (told, told)
     assert (caught.value.in_doubt, refused.value.in_doubt) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:1", "http://", "127.0.0.1:99999", "ftp://x:1", "garbage://"]
+)
+def test_a_proxy_that_cannot_be_used_is_told_and_nothing_is_in_doubt(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(ServiceUnavailable) as caught:
+        http("https://api.example", retries=0).post("/x")
+    with pytest.raises(DatabaseError) as refused:
+        connect("libsql://db.example", Secret("a-token-of-it", "TOKEN")).execute("DELETE FROM t")
+    with pytest.raises(ServiceUnavailable) as unheard, tails._connected("X", "wss://x.example/"):
+        pass
+    assert (caught.value.in_doubt, refused.value.in_doubt) == (False, False)
+    for told in (caught.value, refused.value, unheard.value):
+        assert "ALL_PROXY names no proxy" in told.why
+        assert "HTTPS_PROXY=http://HOST:PORT" in told.remedy
 
 
 def test_statements_are_not_sent_to_where_a_network_that_wants_a_login_leads(

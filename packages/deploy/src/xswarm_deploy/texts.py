@@ -68,6 +68,13 @@ UNBLOCK: Final = (
 )
 """What to do about an answer of somebody in between."""
 
+NO_PROXY_THERE: Final = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names no proxy that can be used"
+WRITE_PROXY: Final = (
+    "write HTTPS_PROXY=http://HOST:PORT; a SOCKS proxy needs: pip install 'requests[socks]'"
+    " python-socks"
+)
+"""What to do about a proxy of which nothing can be made."""
+
 
 def of_another(text: str) -> str:
     """Return who answered in place of the service that was asked; empty: it may be the service.

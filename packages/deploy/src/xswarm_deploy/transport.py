@@ -15,14 +15,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from xswarm_deploy import dialing, trust
+from xswarm_deploy import dialing, texts, trust
 from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.requesting import requests, urllib3
@@ -365,6 +365,57 @@ def _trusted(verify: bool | str | None) -> bool | str | None:
     return (trust.named() or True) if verify is True else verify
 
 
+def proxied(url: str) -> bool:
+    """Return whether the environment leads to an address through a proxy."""
+    found = {} if is_loopback(url) else requests.utils.get_environ_proxies(url)
+    return bool(requests.utils.select_proxy(url, found))
+
+
+@contextmanager
+def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
+    """Open a connection by TLS as every request does: through the same proxy, trusting the same.
+
+    Args:
+        host: its name; the certificate must be for it.
+        port: 443 as a rule.
+        seconds: for connecting, and for each step of agreeing on keys.
+
+    Raises:
+        ssl.SSLCertVerificationError: the chain, the name or the time is not right.
+        socket.gaierror: the name does not resolve.
+        OSError: no connection.
+    """
+    url = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
+    with requests.Session() as session, closing(Adapter()) as adapter, exchange(2 * seconds):
+        found = session.merge_environment_settings(url, {}, None, None, None)
+        ways = found["proxies"] if proxied(url) else {}
+        asked = session.prepare_request(requests.Request("GET", url))
+        pool = adapter.get_connection_with_tls_context(asked, found["verify"], ways, found["cert"])
+        adapter.cert_verify(pool, url, found["verify"], found["cert"])
+        made = pool._new_conn()
+        made.timeout = seconds
+        try:
+            _connected(pool, made)
+            yield made.sock
+        finally:
+            made.close()
+
+
+def _connected(pool: Any, made: Any) -> None:
+    """Let one of a pool's connections connect; what urllib3 raises is told by its cause."""
+    try:
+        if pool.proxy:
+            pool._prepare_proxy(made)
+        else:
+            made.connect()
+    except urllib3.exceptions.HTTPError as error:
+        raise (
+            error.__cause__ if isinstance(error.__cause__, OSError) else OSError("no connection")
+        ) from None
+    except http.client.HTTPException:
+        raise OSError("the proxy does not speak HTTP") from None
+
+
 def open_ahead(
     session: requests.Session, url: str, count: int, surroundings: Mapping[str, Any] | None = None
 ) -> None:
@@ -435,6 +486,10 @@ def remedy(error: Exception) -> str:
     """Return what to do about a request that failed; empty: that depends on the service."""
     if _proxy_status(error) == str(_PROXY_LOGIN.value):
         return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, then again"
+    if isinstance(error, _UNUSABLE):
+        return texts.WRITE_PROXY
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "correct HTTPS_PROXY, or name the address in NO_PROXY, then run it again"
     untrusted = isinstance(error, NoCertificates) or _certificate_error(error)
     return trust.remedy() if untrusted else ""
 
@@ -451,8 +506,15 @@ def _proxy_status(error: Exception) -> str:
     return found[1] if found else ""
 
 
+_UNUSABLE: Final = (
+    requests.exceptions.InvalidSchema,  # requests' word for a SOCKS proxy without its package
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationParseError,
+    urllib3.exceptions.URLSchemeUnknown,
+)
 _REASONS: Final[tuple[tuple[Any, str], ...]] = (
     (NoCertificates, "the certificates that this machine's environment names are not there"),
+    (_UNUSABLE, texts.NO_PROXY_THERE),
     (TooLarge, "the answer is larger than any that belongs here"),
     (TooSlow, "no complete answer in time"),
     (requests.exceptions.SSLError, "the TLS handshake failed"),
@@ -478,7 +540,7 @@ _NEVER_SENT: Final = (
 
 def was_sent(error: Exception) -> bool:
     """Return whether the service may have got the request; only a sure no is False."""
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, _NEVER_SENT + _UNUSABLE):
         return False
     if isinstance(_cause(error), urllib3.exceptions.NewConnectionError):
         return False

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from xswarm_deploy import child, git, running
+from xswarm_deploy import child, git, running, trust
 from xswarm_deploy.adoption import tree
 from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.errors import DeployError
@@ -117,19 +118,18 @@ def _space(root: Path) -> tuple[Status, str, str]:
 
 
 def _cloudflare(_root: Path) -> tuple[Status, str, str]:
-    proxy = next((n for n in ("HTTPS_PROXY", "https_proxy") if os.environ.get(n)), "")
-    if proxy:
-        return "skip", f"{proxy} is set: the way leads through it", ""
+    from xswarm_deploy import transport
+
+    way = " through the proxy" if transport.proxied(f"https://{_API[0]}") else ""
     try:
-        socket.create_connection(_API, _SECONDS).close()
+        with transport.secured(*_API, _SECONDS):
+            return "pass", f"{_API[0]} is reachable{way}", ""
+    except ssl.SSLCertVerificationError as error:
+        told = f"{_API[0]} has a certificate that is not trusted: {error.verify_message}"
+        return "warn", told, trust.remedy()
     except OSError as error:
-        why = error.strerror or str(error)
-        return (
-            "warn",
-            f"{_API[0]} cannot be reached: {why}",
-            "look at your connection; the twin needs none",
-        )
-    return "pass", f"{_API[0]} is reachable", ""
+        told = f"{_API[0]} cannot be reached{way}: {error.strerror or error}"
+        return "warn", told, "look at your connection; the twin needs none"
 
 
 def _writable(root: Path) -> tuple[Status, str, str]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.services.errors import RateLimited, ServiceError, ServiceUnavailable
+from xswarm_deploy.services.http import Headers, Http, bearer
+from xswarm_deploy.services.reply import Reply
+from xswarm_deploy.services.shape import Wire
 
 _REF: Final = re.compile(r"refs/pull/(\d+)/")
 _SECONDS: Final = 20.0
@@ -19,6 +22,21 @@ _A_PAGE: Final = 100
 _PAGES: Final = 30
 _OF_THE_HOUSE: Final = ("OWNER", "MEMBER", "COLLABORATOR")
 _API: Final = "https://api.github.com"
+
+
+class _Author(Wire):
+    type: str | None = None
+
+
+class _Comment(Wire):
+    id: int
+    body: str | None = None
+    user: _Author | None = None
+    author_association: str | None = None
+
+
+class _Written(Wire):
+    html_url: str = ""
 
 
 def comment(text: str, key: str) -> str:
@@ -48,7 +66,7 @@ def comment(text: str, key: str) -> str:
         made = _ask("PATCH", f"{issue}/comments/{there}", token, {"body": body})
     else:
         made = _ask("POST", f"{issue}/{number}/comments", token, {"body": body})
-    return str(made.get("html_url", ""))
+    return made.read(_Written).html_url
 
 
 def _pull_request() -> str:
@@ -59,41 +77,35 @@ def _pull_request() -> str:
 def _find(path: str, mark: str, token: Secret) -> int | None:
     """Return the comment that begins with the mark; None: there is none yet."""
     for page in range(1, _PAGES + 1):
-        listed = _ask("GET", f"{path}?per_page={_A_PAGE}&page={page}", token)
+        listed = _ask("GET", f"{path}?per_page={_A_PAGE}&page={page}", token).read(list[_Comment])
         for each in listed:
-            if str(each.get("body", "")).startswith(mark) and _is_trusted(each):
-                return int(each["id"])
+            if (each.body or "").startswith(mark) and _is_trusted(each):
+                return each.id
         if len(listed) < _A_PAGE:
             return None
     return None
 
 
-def _is_trusted(comment: Mapping[str, Any]) -> bool:
+def _is_trusted(comment: _Comment) -> bool:
     """Return whether a comment is a job's, or of somebody who may write to the repository.
 
     Anybody may begin one with our mark, and would keep the right to change what we wrote there.
     """
-    author = comment.get("user") or {}
-    return author.get("type") == "Bot" or comment.get("author_association") in _OF_THE_HOUSE
+    by_a_job = comment.user is not None and comment.user.type == "Bot"
+    return by_a_job or comment.author_association in _OF_THE_HOUSE
 
 
-def _ask(method: str, path: str, token: Secret, body: dict[str, str] | None = None) -> Any:
-    import requests
-
-    headers = {
-        "Authorization": f"Bearer {token.reveal()}",
-        "Accept": "application/vnd.github+json",
-    }
-    url = f"{os.environ.get('GITHUB_API_URL') or _API}{path}"
+def _ask(method: str, path: str, token: Secret, body: dict[str, str] | None = None) -> Reply:
+    base = os.environ.get("GITHUB_API_URL") or _API
+    headers: Headers = {"Authorization": bearer(token), "Accept": "application/vnd.github+json"}
+    github = Http("GitHub", base, headers, timeout=(5.0, _SECONDS), fenced=False)
     try:
-        reply = requests.request(method, url, json=body, headers=headers, timeout=_SECONDS)
-    except requests.RequestException as error:
-        why = redact(str(error))
-        raise Unavailable("GitHub did not answer", why, "run the job again") from None
-    if not reply.ok:
+        return github.call(method, path, json=body)
+    except (ServiceUnavailable, RateLimited) as error:
+        raise Unavailable("GitHub did not answer", error.why, "run the job again") from None
+    except ServiceError as error:
         raise Refused(
             "GitHub did not take the comment",
-            f"HTTP {reply.status_code}",
+            error.why,
             "give the job: permissions: {pull-requests: write}",
-        )
-    return reply.json()
+        ) from None

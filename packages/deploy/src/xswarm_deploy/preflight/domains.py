@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from xswarm_deploy import trust
+from xswarm_deploy import dialing, transport
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.loopback import is_address, is_loopback, is_nowhere
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _ATTACHED: Final = (
     "a release attaches it, and Cloudflare makes the record: set Cloudflare's keys, or wait for it"
+)
+_PROXIED: Final = (
+    "skipped (the way leads through a proxy: it resolves names, and answers for others)"
 )
 UNRESOLVED: Final = "skipped (the name does not resolve)"
 GROUP: Final = "domains"
@@ -106,8 +109,10 @@ def _resolves(site: Site, host: str, *, verified: bool) -> Seen | str:
         told = "the release attaches it as a custom domain"
         early = f"{told}, and no version could be verified there before users meet it"
         return Seen("fail", early, _EARLY) if verified and _deployed(site) else told
+    if transport.proxied(f"https://{host}"):
+        return Seen("skip", _PROXIED)
     try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+        found = dialing.resolved(host, 443)
     except socket.gaierror as error:
         if _is_custom(site, host):
             told = (
@@ -155,7 +160,7 @@ def _certificate(site: Site, host: str, port: int) -> Seen | str:
     if _made_by_release(site, host):
         return "made with the custom domain"
     try:
-        expires, version = certificate(host, port, trust.context())
+        expires, version = certificate(host, port)
     except ssl.SSLCertVerificationError as error:
         remedy = "see SSL/TLS, Edge Certificates in Cloudflare's dashboard"
         return Seen("fail", f"not valid: {error.verify_message}", remedy)
@@ -170,23 +175,18 @@ def _certificate(site: Site, host: str, port: int) -> Seen | str:
     return evidence
 
 
-def certificate(host: str, port: int, context: ssl.SSLContext) -> tuple[datetime, str]:
+def certificate(host: str, port: int) -> tuple[datetime, str]:
     """Return when a host's certificate ends, and the TLS version spoken.
 
     Args:
         host: its name; the certificate must be for it.
         port: 443 as a rule.
-        context: whom to trust; TLS 1.2 at least.
 
     Raises:
         SSLCertVerificationError: the chain, the name or the time is not right.
         OSError: no connection.
     """
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with (
-        socket.create_connection((host, port), PATIENCE) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secured,
-    ):
+    with transport.secured(host, port, PATIENCE) as secured:
         found = secured.getpeercert() or {}
         ends = ssl.cert_time_to_seconds(str(found["notAfter"]))
         return datetime.fromtimestamp(ends, UTC), str(secured.version())
@@ -202,6 +202,8 @@ def _hsts(host: str, port: int) -> Seen | str:
 
 def _redirect(host: str) -> Seen | str:
     """Ask port 80 by hand: our own client never speaks plain HTTP to another machine."""
+    if transport.proxied(f"http://{host}"):
+        return Seen("skip", _PROXIED)
     try:
         status, location = plain_answer(host, 80)
     except socket.gaierror:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
-from xswarm_deploy import trust
+from xswarm_deploy import texts, trust
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable
@@ -288,7 +288,7 @@ def _listen(heard: Tail | Overheard, listener: Listener) -> None:
 
 @contextmanager
 def _connected(service: str, url: str) -> Iterator[ClientConnection]:
-    from websockets.exceptions import WebSocketException
+    from websockets.exceptions import InvalidProxy, WebSocketException
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
@@ -308,6 +308,10 @@ def _connected(service: str, url: str) -> Iterator[ClientConnection]:
             )
             socket = stack.enter_context(connection)
             socket.send(json.dumps({"debug": False}))
+        except (ImportError, InvalidProxy):  # for a SOCKS proxy websockets has a package of its own
+            raise ServiceUnavailable(
+                service, "tail", message=texts.NO_PROXY_THERE, remedy=texts.WRITE_PROXY
+            ) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             what = type(error).__name__  # its text may hold the address, which is the permission
             remedy = trust.remedy() if isinstance(error, ssl.SSLCertVerificationError) else ""

@@ -6,12 +6,10 @@ Of a custom domain DNS and certificate come later, of a route what the edge make
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from xswarm_deploy import trust
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.loopback import is_loopback
 
@@ -79,10 +77,9 @@ def wait(
 
 
 def _connect(host: str, port: int) -> None:
-    with (
-        socket.create_connection((host, port), _ONE_TRY) as plain,
-        trust.context().wrap_socket(plain, server_hostname=host),
-    ):
+    from xswarm_deploy import transport
+
+    with transport.secured(host, port, _ONE_TRY):
         return
 
 
