@@ -657,6 +657,13 @@ def _configuration_cases() -> list[Case]:
             'The field "vars.D" should be',
             lambda place: place.parts.update(bundling=_refused_bundling()),
         ),
+        Case(
+            "wrangler's verdict",
+            "not asked of a file with keys that a release refuses",
+            "skip",
+            "not looked at: see configuration keys",
+            configured(site={"bucket": "public"}),
+        ),
         Case("settings and addresses", "as written", "pass", "as the file says"),
         Case(
             "settings and addresses",
