@@ -49,6 +49,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_address(answers),
         *_of_the_database(answers),
         *_of_the_others(answers),
+        *_of_migrations_elsewhere(answers),
         *_of_the_build(answers),
         *_of_deployments(answers),
         *_of_migrating(answers),
@@ -119,6 +120,23 @@ def _of_the_others(answers: Answers) -> Iterator[str]:
             name = relative(one.folder, answers.found.folder)
             apply = f"; {name} is applied as until now: wrangler d1 migrations apply {one.binding}"
             yield left + (apply if one.folder in folders else "")
+
+
+def _of_migrations_elsewhere(answers: Answers) -> Iterator[str]:
+    """Return where the migrations of the releases' database are, if another package has them."""
+    ours, folder = answers.d1, answers.found.folder
+    if ours is None or answers.migrations:
+        return
+    known = (each for each in places.everywhere(folder) if each.file != answers.found.config)
+    every = (one for each in known for one in databases.bound(each.file, each.content))
+    theirs = {
+        one.folder for one in every if one.name == ours.name and any(one.folder.glob("*.sql"))
+    }
+    for place in sorted(theirs):
+        yield (
+            f"{relative(place, folder)} has migrations of {ours.name}, which releases apply where"
+            " invoke.yaml names it (deploy.migrations: directory, and down: generated)"
+        )
 
 
 def _of_the_build(answers: Answers) -> Iterator[str]:
