@@ -442,7 +442,7 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
             "functions/api/x.ts": "",
             "public/index.html": "",
         },
-        "next: make a Worker of it: npm run build && npx wrangler pages functions build",
+        "npm install --save-dev wrangler@4 && npm run build && npx wrangler pages functions build",
         '"assets": {"directory": "build",',
     ),
     "Pages, of a wrangler that reads assets in another way": (

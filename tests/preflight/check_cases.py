@@ -505,6 +505,13 @@ def _configuration_cases() -> list[Case]:
             "vars names what is a secret: JWT_SECRET",
             configured(vars={"JWT_SECRET": "x"}),
         ),
+        Case(
+            "plain variables",
+            "one has the name of a secret that the Worker does not get",
+            "warn",
+            "in plain text what is a secret elsewhere: STRIPE_SECRET_KEY",
+            both(configured(vars={"STRIPE_SECRET_KEY": "x"}), project(uses="")),
+        ),
         Case("code size", "within the limits", "pass", "KiB"),
         Case("code size", "over the free plan's", "warn", "the free plan takes 3", _coded(4)),
         Case("code size", "over any plan's", "fail", "Cloudflare takes 10", _coded(11)),

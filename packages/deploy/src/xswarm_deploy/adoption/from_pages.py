@@ -52,9 +52,11 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
 def _commands(folder: Path) -> Iterator[str]:
     """Yield what makes the Worker of its functions, which may be made of what a build makes."""
     manager = node_packages.manager(folder, tree.top(folder))
-    if programs.is_outdated(folder):
+    package = node_packages.read(folder)
+    named = {**(package.get("dependencies") or {}), **(package.get("devDependencies") or {})}
+    if programs.is_outdated(folder) or (package and "wrangler" not in named):
         yield f"{_ADDS[manager]} wrangler@4"  # an older one reads ``assets`` in another way
-    if "build" in (node_packages.read(folder).get("scripts") or {}):
+    if "build" in (package.get("scripts") or {}):
         yield f"{manager} run build"
     yield COMPILE
 
