@@ -456,7 +456,8 @@ def test_packages_of_a_python_worker_that_are_not_vendored_are_missing(tmp_path:
 
 
 def test_what_asking_would_do_is_not_asked(tmp_path: Path) -> None:
-    paths = ("/put", "/jobs/run", "/send-mail", "/runtime", "/input", "/synced", "/cleared")
+    changing = ("/put", "/jobs/run", "/send-mail", "/init", "/api/backfill", "/auth/refresh")
+    paths = (*changing, "/runtime", "/input", "/synced", "/cleared")
     lines = "\n".join(f"case '{path}': return f()" for path in paths)
     file(tmp_path, "src/index.ts", f"switch (url.pathname) {{\n{lines}\n}}")
     assert code.routes(tmp_path) == ["/cleared", "/input", "/runtime", "/synced"]
