@@ -198,11 +198,11 @@ def _tell_hints(console: Console, answered: Answers) -> None:
 
 
 def _tell_next(console: Console, found: Found, *, released: bool) -> None:
-    if found.missing:
-        installs = found.installs(Path.cwd())
-        console.line(f"next: {installs}  ({found.missing[0]} is not there)", "bold")
-    elif found.folder != Path.cwd():
+    if found.folder != Path.cwd():
         console.line(f"next: cd {changes.relative(found.folder, Path.cwd())}", "bold")
+    if found.missing:
+        installs = found.installs(found.folder)
+        console.line(f"next: {installs}  ({found.missing[0]} is not there)", "bold")
     if not released:
         where = "" if trial.POSSIBLE else "  (on Linux, macOS or WSL: the twin does not run here)"
         console.line(typed(f"next: inv deploy.local{where}"), "bold")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.adoption.repositories import file, wrangler
+from tests.adoption.repositories import committed, file, wrangler
 from tests.adoption.test_writing import answered, save
 from xswarm_deploy.adoption import hints, invoke_file, updating, writing
 from xswarm_deploy.adoption.answers import Answers
@@ -142,3 +142,20 @@ def test_a_database_that_nobody_knows_is_refused(tmp_path: Path) -> None:
         answered(tmp_path, database="BD")
     assert caught.value.why == "there are turso, d1:DB, d1:NAME of any in the account"
     assert answered(tmp_path, database="d1:books").url("production") == "d1:books"
+
+
+def test_migrations_that_another_package_has_are_told_of_and_can_be_taken(tmp_path: Path) -> None:
+    """As of a workspace whose package db is applied by ``wrangler d1`` alone."""
+    bound = {"binding": "DB", "database_name": "shop", "database_id": "1"}
+    file(tmp_path, "package.json", {"workspaces": ["apps/*", "packages/*"]})
+    file(tmp_path, "apps/api/package.json", {"name": "api"})
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api", d1_databases=[bound]))
+    own = {**bound, "migrations_dir": "sql"}
+    file(tmp_path, "packages/db/wrangler.jsonc", {"name": "db", "d1_databases": [own]})
+    file(tmp_path, "packages/db/sql/0001_shop.sql", "CREATE TABLE shops (id TEXT);")
+    committed(tmp_path)
+    api = tmp_path / "apps/api"
+    (said,) = (one for one in hints.hints(answered(api)) if "deploy.migrations" in one)
+    assert said.startswith("../../packages/db/sql has migrations of shop")
+    made = invoke_file.deploy(answered(api, migrations="../../packages/db/sql"))
+    assert made["migrations"] == {"directory": "../../packages/db/sql", "down": "generated"}

@@ -179,6 +179,21 @@ def test_what_programs_beside_the_worker_read_is_no_secret_of_it(tmp_path: Path)
     assert found_in(tmp_path).secrets == ("MAPS_KEY",)
 
 
+def test_what_the_code_reads_and_no_file_names_is_told_of(tmp_path: Path) -> None:
+    """Such as secrets of the dashboard, which another environment would not have."""
+    bound = [{"binding": "CACHE", "id": "0" * 32}]
+    parts = {"staging": {"vars": {"LEVEL": "1"}}}
+    content = wrangler("shop", vars={"MODE": "a"}, kv_namespaces=bound, env=parts)
+    file(tmp_path, "wrangler.jsonc", content)
+    read = "env.MODE; env.CACHE; this.env.LEVEL; c.env.PAGER_KEY; env?.MAPS_KEY; process.env.HOME"
+    file(tmp_path, "src/index.ts", read)
+    (said,) = (one for one in hints.hints(Answers(found_in(tmp_path), "shop")) if "no file" in one)
+    assert said.startswith("the code reads MAPS_KEY, PAGER_KEY, which no file names")
+    file(tmp_path, "src/more.ts", " ".join(f"env.KEY_{n};" for n in range(10)))
+    told = " ".join(hints.hints(Answers(found_in(tmp_path), "shop")))
+    assert "KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5 and 6 more, which" in told
+
+
 def test_a_package_of_a_workspace_gets_its_own_invoke_yaml(tmp_path: Path) -> None:
     file(tmp_path, "pnpm-workspace.yaml", "packages: [apps/*]\n")
     file(tmp_path, "pnpm-lock.yaml", "")
@@ -441,7 +456,8 @@ def test_packages_of_a_python_worker_that_are_not_vendored_are_missing(tmp_path:
 
 
 def test_what_asking_would_do_is_not_asked(tmp_path: Path) -> None:
-    paths = ("/put", "/jobs/run", "/send-mail", "/runtime", "/input", "/synced", "/cleared")
+    changing = ("/put", "/jobs/run", "/send-mail", "/init", "/api/backfill", "/auth/refresh")
+    paths = (*changing, "/runtime", "/input", "/synced", "/cleared")
     lines = "\n".join(f"case '{path}': return f()" for path in paths)
     file(tmp_path, "src/index.ts", f"switch (url.pathname) {{\n{lines}\n}}")
     assert code.routes(tmp_path) == ["/cleared", "/input", "/runtime", "/synced"]

@@ -442,8 +442,19 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
             "functions/api/x.ts": "",
             "public/index.html": "",
         },
-        "it has a folder functions",
+        "npm install --save-dev wrangler@4 && npm run build && npx wrangler pages functions build",
         '"assets": {"directory": "build",',
+    ),
+    "Pages, of a wrangler that reads assets in another way": (
+        {
+            "package.json": package("wrangler"),
+            "node_modules/wrangler/package.json": {"version": "3.70.0"},
+            "node_modules/wrangler/wrangler-dist/cli.js": "",
+            "functions/api/x.ts": "",
+            "wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n',
+        },
+        "is a Pages project, and no Worker",
+        "make a Worker of it: npm install --save-dev wrangler@4 && npx wrangler pages functions",
     ),
     "Pages, by its configuration, whose variables and bindings stay": (
         {

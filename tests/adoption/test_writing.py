@@ -68,6 +68,11 @@ def test_the_environment_file_asks_only_for_what_this_worker_needs(tmp_path: Pat
     assert "your_subdomain" in writing.environment_file(answered(tmp_path), "staging")
 
 
+def test_an_account_that_nobody_filled_in_is_not_taken_for_one(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler(account_id="your-account-id-here"))
+    assert "your-account-id-here" not in writing.environment_file(answered(tmp_path), "production")
+
+
 def test_secrets_are_private_files_that_git_ignores(tmp_path: Path) -> None:
     file(tmp_path, "wrangler.jsonc", wrangler())
     committed(tmp_path)

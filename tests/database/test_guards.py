@@ -160,6 +160,57 @@ def apply(database: Database, file: Migration) -> None:
         migrate.apply(database, group)
 
 
+ANEW = """
+PRAGMA foreign_keys=OFF;
+CREATE TABLE __new_users (id INTEGER PRIMARY KEY, name TEXT, mail TEXT);
+INSERT INTO __new_users (id, name) SELECT id, name FROM users;
+DROP TABLE users;
+ALTER TABLE __new_users RENAME TO users;
+PRAGMA foreign_keys=ON;
+"""
+"""As drizzle-kit changes a table that others name."""
+
+
+def test_a_history_that_makes_tables_anew_is_applied_to_a_new_database(database: Database) -> None:
+    """Where D1 has had it long since, the twin has to get it, too; no row is there to go."""
+    first = migration(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, by REFERENCES users (id) ON DELETE CASCADE)"
+    )
+    second, third = (parse(name, f"-- migrate:up\n{ANEW}") for name in ("c.sql", "d.sql"))
+    state = State([first, second], migration_history.read(database))
+    for group in migrate.groups(state.pending):
+        migrate.apply(database, group)
+    database.execute("INSERT INTO users (id, mail) VALUES (1, 'a@b.c')")
+    database.execute("INSERT INTO posts VALUES (1, 1)")
+    if not database.limits.lifts_keys:
+        with pytest.raises(Refused, match="cannot lift foreign keys"):
+            migrate.apply(database, migrate.Group([third]))
+        assert contents(database)["posts"] == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        "INSERT INTO users VALUES (1, 'a'); INSERT INTO posts VALUES (1, 1)",
+        "INSERT INTO users SELECT 1, 'a'; INSERT INTO posts SELECT value, 1 FROM json_each('[1]')",
+    ],
+)
+def test_what_a_history_itself_has_written_does_not_go(database: Database, seeds: str) -> None:
+    first = migration(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, by REFERENCES users (id) ON DELETE CASCADE);"
+        f"{seeds}"
+    )
+    group = migrate.Group([first, parse("c.sql", f"-- migrate:up\n{ANEW}")])
+    if database.limits.lifts_keys:
+        migrate.apply(database, group)
+        assert contents(database)["posts"] == [(1, 1)]
+    else:
+        with pytest.raises(Refused, match="cannot lift foreign keys"):
+            migrate.apply(database, group)
+
+
 def is_refused_by_d1(database: Database, sql: str) -> bool:
     """Return whether D1 refuses SQL for what only D1 cannot do; nothing is done then."""
     if database.limits.lifts_keys or not re.search("(?is)drop .*(owners|pets)", sql):

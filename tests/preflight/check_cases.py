@@ -505,6 +505,13 @@ def _configuration_cases() -> list[Case]:
             "vars names what is a secret: JWT_SECRET",
             configured(vars={"JWT_SECRET": "x"}),
         ),
+        Case(
+            "plain variables",
+            "one has the name of a secret that the Worker does not get",
+            "warn",
+            "in plain text what is a secret elsewhere: STRIPE_SECRET_KEY",
+            both(configured(vars={"STRIPE_SECRET_KEY": "x"}), project(uses="")),
+        ),
         Case("code size", "within the limits", "pass", "KiB"),
         Case("code size", "over the free plan's", "warn", "the free plan takes 3", _coded(4)),
         Case("code size", "over any plan's", "fail", "Cloudflare takes 10", _coded(11)),
@@ -656,6 +663,13 @@ def _configuration_cases() -> list[Case]:
             "fail",
             'The field "vars.D" should be',
             lambda place: place.parts.update(bundling=_refused_bundling()),
+        ),
+        Case(
+            "wrangler's verdict",
+            "not asked of a file with keys that a release refuses",
+            "skip",
+            "not looked at: see configuration keys",
+            configured(site={"bucket": "public"}),
         ),
         Case("settings and addresses", "as written", "pass", "as the file says"),
         Case(

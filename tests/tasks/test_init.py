@@ -80,6 +80,23 @@ def test_packages_that_are_missing_are_named_and_nothing_is_released(
     assert "found, not managed: stripe" in said
 
 
+def test_what_is_typed_next_is_typed_in_the_folder_that_was_set_up(
+    c: Context, root: Path, ran: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the top of several Workers, whose packages are not installed."""
+    for name in ("api", "mail"):
+        file(root, f"apps/{name}/wrangler.jsonc", wrangler(name))
+    file(root, "apps/api/package.json", {"dependencies": {"hono": "4"}})
+    (root / "wrangler.jsonc").unlink()
+    init.init(c, yes=True, config="apps/api/wrangler.jsonc")
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("next:")]
+    assert told == [
+        "next: cd apps/api",
+        "next: npm install  (hono is not there)",
+        "next: ./inv deploy.local",
+    ]
+
+
 def test_a_d1_database_and_its_migrations_are_the_releases_own(
     c: Context, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

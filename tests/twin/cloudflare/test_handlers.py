@@ -48,6 +48,13 @@ CASES = [
         ["scheduled", "queue"],
     ),
     ("addEventListener('fetch', f)", ["fetch"]),
+    (
+        "var Worker = {\n  async scheduled() {\n  }\n};\nvar index_default = Worker;\n"
+        "export {\n  Room,\n  index_default as default\n};\n",
+        ["scheduled"],
+    ),
+    ("var a={email(){}},b=a,c=b;export{c as default};", ["email"]),
+    ("var a=a,b=a;export{b as default};", ["fetch"]),
 ]
 PYTHON = [
     (

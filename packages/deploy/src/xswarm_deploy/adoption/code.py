@@ -13,7 +13,8 @@ _PLAIN: Final = re.compile(r"/[\w.~/-]*+")  # no parameter, no wildcard
 _CHANGING: Final = re.compile(
     r"logout|signout|sign-out|log-out|unsubscribe|delete|remove|destroy|cron|webhook|callback|confirm"
     r"|(?:^|/|-)(?:put|send|enqueue|publish|trigger|run|start|stop|reset|clear|purge|flush|seed|migrate"
-    r"|sync|pay|charge)(?:/|-|$)",
+    r"|sync|pay|charge|init|setup|backfill|refresh|rotate|revoke|invalidate|create|update|execute"
+    r"|restart|reload|rebuild|reindex|poll|retry|import|generate|bind)(?:/|-|$)",
     re.IGNORECASE,
 )
 """Paths that do something when they are asked for, by their names."""

@@ -6,16 +6,22 @@ Source: Cloudflare, Workers, Migrate from Pages.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import places
+from xswarm_deploy.adoption import places, tree
 from xswarm_deploy.bundling import node_packages, programs
 
 FUNCTIONS: Final = "functions-worker"
 """The folder of the code that is made of a project's functions."""
 COMPILE: Final = f"npx wrangler pages functions build --outdir {FUNCTIONS}"
+_ADDS: Final = {
+    "npm": "npm install --save-dev",
+    "pnpm": "pnpm add --save-dev",
+    "yarn": "yarn add --dev",
+    "bun": "bun add --dev",
+}
 _OUTPUT: Final = "pages_build_output_dir"
 _USUAL: Final = ("dist", "public", "build", "out")
 _BUILT: Final = {"react-scripts": "build", "vite": "dist", "astro": "dist"}
@@ -34,13 +40,25 @@ def way(folder: Path, directory: str, written: Path | None = None) -> str:
     replaced = _OUTPUT if directory else "main"
     directory = directory or _there(folder)
     main, assets = _parts(folder, directory)
-    command = f"{COMPILE}, and " if main else ""
+    command = f"{' && '.join(_commands(folder))}, and " if main else ""
     if written is None:
         name, date = places.slug(folder.name), programs.newest_date()
         made = {"name": name, "compatibility_date": date, **main, "assets": assets}
         return f"make a Worker of it: {command}write wrangler.jsonc: {json.dumps(made)}"
     lines = _toml(main, assets) if written.suffix == ".toml" else _json(main, assets)
     return f"make a Worker of it: {command}in {written.name} write in place of {replaced}: {lines}"
+
+
+def _commands(folder: Path) -> Iterator[str]:
+    """Yield what makes the Worker of its functions, which may be made of what a build makes."""
+    manager = node_packages.manager(folder, tree.top(folder))
+    package = node_packages.read(folder)
+    named = {**(package.get("dependencies") or {}), **(package.get("devDependencies") or {})}
+    if programs.is_outdated(folder) or (package and "wrangler" not in named):
+        yield f"{_ADDS[manager]} wrangler@4"  # an older one reads ``assets`` in another way
+    if "build" in (package.get("scripts") or {}):
+        yield f"{manager} run build"
+    yield COMPILE
 
 
 def compiling(folder: Path, content: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused, typed
 from xswarm_deploy.settings import dev_vars
-from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+from xswarm_deploy.settings.variables import BY_NAME, PRODUCTION, STAGING
 from xswarm_deploy.verification import sources
 
 _DATA: Final = {
@@ -35,6 +35,7 @@ _DATA: Final = {
     "vectorize": "index_name",
 }
 """Key of wrangler's file → what names the data that its entries are bound to."""
+_SHOWN: Final = 6  # names in one line
 _TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
@@ -49,6 +50,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_address(answers),
         *_of_the_database(answers),
         *_of_the_others(answers),
+        *_of_migrations_elsewhere(answers),
         *_of_the_build(answers),
         *_of_deployments(answers),
         *_of_migrating(answers),
@@ -62,6 +64,33 @@ def _of_the_code(answers: Answers) -> Iterator[str]:
             f"the code reads {name}, which is this tool's own and never reaches a Worker: one that"
             " wrangler secret put has set there stays; else give it another name in the code"
         )
+    unnamed = sources.unnamed(answers.found.home, _known(answers))
+    if unnamed:
+        more = f" and {len(unnamed) - _SHOWN} more" if len(unnamed) > _SHOWN else ""
+        yield (
+            f"the code reads {', '.join(unnamed[:_SHOWN])}{more}, which no file names: secrets that"
+            " are live stay; name under deploy.worker.secrets those that staging needs, too"
+        )
+
+
+def _known(answers: Answers) -> Iterator[str]:
+    """Yield the names that the Worker has: of what wrangler's file says, and of secrets."""
+    found = answers.found
+    yield from (*found.secrets, *found.variables, *found.withheld, *BY_NAME)
+    contents = [found.content, *(answers.content(name) for name in (STAGING, PRODUCTION))]
+    yield from (name for content in contents for name in _named(content))
+
+
+def _named(value: object) -> Iterator[str]:
+    """Yield the names of bindings and variables, wherever they stand in a configuration."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from map(str, each) if key == "vars" and isinstance(each, Mapping) else ()
+            yield from [each] if key in ("binding", "name") and isinstance(each, str) else ()
+            yield from _named(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _named(each)
 
 
 def _of_the_address(answers: Answers) -> Iterator[str]:
@@ -119,6 +148,23 @@ def _of_the_others(answers: Answers) -> Iterator[str]:
             name = relative(one.folder, answers.found.folder)
             apply = f"; {name} is applied as until now: wrangler d1 migrations apply {one.binding}"
             yield left + (apply if one.folder in folders else "")
+
+
+def _of_migrations_elsewhere(answers: Answers) -> Iterator[str]:
+    """Return where the migrations of the releases' database are, if another package has them."""
+    ours, folder = answers.d1, answers.found.folder
+    if ours is None or answers.migrations:
+        return
+    known = (each for each in places.everywhere(folder) if each.file != answers.found.config)
+    every = (one for each in known for one in databases.bound(each.file, each.content))
+    theirs = {
+        one.folder for one in every if one.name == ours.name and any(one.folder.glob("*.sql"))
+    }
+    for place in sorted(theirs):
+        yield (
+            f"{relative(place, folder)} has migrations of {ours.name}, which releases apply where"
+            " invoke.yaml names it (deploy.migrations: directory, and down: generated)"
+        )
 
 
 def _of_the_build(answers: Answers) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ _LOCAL_ENV: Final = """\
 # (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
 ENVIRONMENT=local
 """
+_ACCOUNT: Final = re.compile(r"[0-9a-f]{32}")
 _LOCAL_D1: Final = """\
 # The D1 database of this binding, which the twin has, too.
 {name}={url}
@@ -77,9 +79,12 @@ def environment_file(answers: Answers, environment: str) -> str:
 
 
 def _account(answers: Answers, environment: str) -> str:
-    """Return the account that wrangler's file names; empty: a person looks it up."""
-    content = answers.content(environment)
-    return str(content.get("account_id") or "")
+    """Return the account that wrangler's file names; empty: a person looks it up.
+
+    What stands there in an example, such as ``YOUR_ACCOUNT``, is none.
+    """
+    given = str(answers.content(environment).get("account_id") or "")
+    return given if _ACCOUNT.fullmatch(given) else ""
 
 
 def _local(answers: Answers) -> str:

@@ -214,7 +214,11 @@ KEYS: Final[Mapping[str, Key]] = {
         "This is the file of a Pages project: name its folder as `deploy.pages.directory`.",
         Scope.TOP,
     ),
-    "site": _refused("Workers Sites are deprecated: use `assets`.", Scope.TOP),
+    "site": _refused(
+        "Workers Sites are deprecated: write its `bucket` as `assets.directory`, with a `binding`;"
+        " code that calls getAssetFromKV asks `env.BINDING.fetch(request)`, or is not needed.",
+        Scope.TOP,
+    ),
     "streaming_tail_consumers": _refused(
         "The API sets them with a new Worker only: use `tail_consumers`.", Scope.OWN
     ),

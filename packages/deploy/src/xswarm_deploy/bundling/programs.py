@@ -82,6 +82,12 @@ def described(folder: Path) -> str:
     return ours
 
 
+def is_outdated(folder: Path) -> bool:
+    """Return whether the Worker's own wrangler is older than what reads today's configurations."""
+    own = _installed(folder)
+    return own is not None and not _is_recent(own)
+
+
 def _installed(folder: Path) -> Path | None:
     """Return the wrangler that Node would find from a folder."""
     above = (folder, *folder.parents)

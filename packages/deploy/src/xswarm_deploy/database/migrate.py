@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xswarm_deploy import fence
 from xswarm_deploy.database import (
@@ -13,6 +14,7 @@ from xswarm_deploy.database import (
     limits,
     migration_history,
     other_ledgers,
+    own,
     pending,
     schema,
     script,
@@ -25,6 +27,12 @@ from xswarm_deploy.database.pending import State
 from xswarm_deploy.database.rows import Row
 from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
+
+_WRITES: Final = re.compile(r"\b(?:insert|replace)\b")
+_MAKES: Final = re.compile(r"\b(?:values|recursive|json_\w+|generate_series)\b")
+_COPIES: Final = re.compile(r"\bselect\b.*\bfrom\b", re.DOTALL)
+_LEDGERS: Final = ("sqlite_", "_cf_", "d1_migrations", "__drizzle_migrations")
+"""How the names begin of tables that a new database has: SQLite's, D1's, of who migrated."""
 
 
 class Group(NamedTuple):
@@ -312,7 +320,8 @@ def foreseen_on(database: Database, rows: Sequence[Row], parts: Sequence[Part]) 
     if found.refusals:
         why = "; ".join(found.refusals)
         raise Refused("Migrations cannot run as they are", why, "correct the files")
-    if found.lifted and found.acting and not database.limits.lifts_keys:
+    rowless = _is_new(rows) and not _makes_rows(parts)
+    if found.lifted and found.acting and not database.limits.lifts_keys and not rowless:
         raise Refused(
             f"{database.limits.home} cannot lift foreign keys, and a table is dropped that they"
             " name: rows would go along",
@@ -321,6 +330,23 @@ def foreseen_on(database: Database, rows: Sequence[Row], parts: Sequence[Part]) 
             " without the key, and give it back in a later one",
         )
     return found
+
+
+def _is_new(schema: Sequence[Row]) -> bool:
+    """Return whether a database has no table but ledgers: no row is there that could go.
+
+    Such as the twin's, to which a history is applied that D1 has had long since: drizzle makes
+    tables anew in it by dropping them.
+    """
+    tables = (str(row["name"]) for row in schema if row["type"] == "table")
+    return all(name in own.ALL or name.startswith(_LEDGERS) for name in tables)
+
+
+def _makes_rows(parts: Sequence[Part]) -> bool:
+    """Return whether parts may write a row that is no copy of another: seeds."""
+    texts = (fragment.sql.lower() for part in parts for fragment in part.fragments)
+    written = (text for text in texts if _WRITES.search(text))
+    return any(_MAKES.search(text) or not _COPIES.search(text) for text in written)
 
 
 def _run(

@@ -135,7 +135,10 @@ def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
             told = f"without a value here: {names}; the Worker on the twin has none of that name"
             way_on = f"as far as the Worker needs it here: {_entered(site, missing)}"
             return Seen("warn", told, way_on)
-        return Seen("fail", f"required, without a value: {names}", _entered(site, missing))
+        spared = [name for name in missing if name not in asked]
+        without = "; or take out of deploy.worker.secrets what it does without" if spared else ""
+        way_on = f"{_entered(site, missing)}{without}"
+        return Seen("fail", f"required, without a value: {names}", way_on)
     return f"{len(required)} required, all there" if required else "none"
 
 

@@ -152,8 +152,10 @@ def _meant(site: Site, file: Path) -> Mapping[str, Any]:
     return {**whole, "env": {chosen: parts[chosen]}}
 
 
-def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
+def _accepted(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Ask wrangler itself, by the dry run that the release's upload is made of."""
+    if configuration.refused(content):
+        return Seen("skip", "not looked at: see configuration keys")
     made = site.bundling.result()
     modules = len(made.upload.modules)
     return f"accepted: {modules} module(s), {len(made.body) / 1024:.0f} KiB"
@@ -210,15 +212,20 @@ def _compatibility_date(_site: Site, content: Mapping[str, Any]) -> Seen | str:
 def _collisions(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Find what wrangler's file and the environment's both name: one would replace the other."""
     plain = set(content.get("vars") or {})
-    secret = {v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET}
-    taken = sorted(plain & (secret | set(site.settings.worker_secrets())))
+    ours = {v.name for v in sent(site.settings.project) if v.sent is Sent.WORKER_SECRET}
+    taken = ", ".join(sorted(plain & (ours | set(site.settings.worker_secrets()))))
     if taken:
-        remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
-        return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+        remedy = f"remove {taken} from vars: a plain value would be public"
+        return Seen("fail", f"vars names what is a secret: {taken}", remedy)
     twice = ", ".join(sorted(plain & {v.name for v in sent(site.settings.project)}))
     if twice:
         remedy = f"remove {twice} from vars, or from deploy.worker.variables in invoke.yaml"
         return Seen("fail", f"vars names what the release sends: {twice}", remedy)
+    usual = {v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET}
+    shown = ", ".join(sorted(plain & usual))
+    if shown:
+        told = f"vars has in plain text what is a secret elsewhere: {shown}"
+        return Seen("warn", told, f"take {shown} out of vars, and name it in deploy.worker.secrets")
     return f"{len(plain)} in vars, none a secret's name"
 
 

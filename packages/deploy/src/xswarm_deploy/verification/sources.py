@@ -28,6 +28,8 @@ _SKIPPED: Final = frozenset(
         *("scripts", "tools", "docs", "example", "examples", "archive"),  # beside the Worker
     }
 )
+_BESIDE: Final = re.compile(r"\.(?:test|spec|d)\.")
+"""In the name of a file of tests, or of types alone, which have examples in their comments."""
 _MOST_FILES: Final = 5_000
 _LARGEST: Final = 1 << 20  # bytes of a file; a bundle is no source
 _VERBS: Final = "get|post|put|patch|delete|all"
@@ -49,6 +51,10 @@ _ASTRO: Final = re.compile(
     r"""\bimport\s*\{([^{}]*)\}\s*from\s*['"]astro:env/server['"]|\bgetSecret\(\s*['"](\w+)"""
 )
 _STATIC: Final = re.compile(r"""\bimport\s*\{([^{}]*)\}\s*from\s*['"]\$env/static/\w+['"]""")
+_OF_THE_WORKER: Final = re.compile(
+    r"""(?<!\bprocess\.)(?<!\bimport\.meta\.)(?<![\w$])env\s*(?:\?\.|\.|\[\s*['"])\s*([A-Z][A-Z0-9_]{2,})\b"""
+)
+"""Not ``process.env``, of which builds and other programs read, too."""
 _WORD: Final = re.compile(r"\w+")
 _BUILT_IN: Final = ("PUBLIC_", "NEXT_PUBLIC_", "VITE_")
 _PUBLIC: Final = (*_BUILT_IN, "NUXT_PUBLIC_", "NODE_ENV")
@@ -110,6 +116,17 @@ def bindings_read(folder: Path, names: Iterable[str]) -> list[str]:
     """
     read = _read(folder, _BINDING, _ASTRO)
     return [n for n in dict.fromkeys(names) if n in read and not n.startswith(_PUBLIC)]
+
+
+def unnamed(folder: Path, known: Iterable[str]) -> list[str]:
+    """Return what a Worker's code reads of its environment, in capitals, beside what is known.
+
+    Args:
+        folder: of the Worker's code.
+        known: names of its variables, secrets and bindings.
+    """
+    read = _read(folder, _OF_THE_WORKER) - {*known}
+    return sorted(name for name in read if not name.startswith(_PUBLIC))
 
 
 def built_in(folder: Path, names: Iterable[str]) -> list[str]:
@@ -227,7 +244,7 @@ def _sources(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path
             continue
         if entry.is_dir():
             yield from _sources(entry, suffixes)
-        elif entry.suffix in suffixes and ".test." not in entry.name and ".spec." not in entry.name:
+        elif entry.suffix in suffixes and not _BESIDE.search(entry.name):
             yield entry
 
 

@@ -39,6 +39,7 @@ _PYTHON_INHERITED: Final = re.compile(
     re.MULTILINE,
 )
 """What a Worker inherits its handlers from, in part: another class, or what a call gives."""
+_ALIASES: Final = 4  # how often one name is given another: a bundler calls Worker index_default
 _BEFORE_A_NAME: Final = frozenset({"async", "static", "*"})
 _DEEPER: Final = {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}
 
@@ -110,12 +111,14 @@ def _begins(source: str) -> int:
     if inline:
         return inline.end()
     exported = _NAMED.search(source.rstrip())
-    if exported:
-        name, class_ = re.escape(exported[1] or exported[2]), r"class\b[^{]*"
-        declared = rf"(?<![\w$.])(?:{name}\s*=\s*(?:{class_})?|class {name}\b[^{{]*)\{{"
+    name = re.escape(exported[1] or exported[2]) if exported else ""
+    for _ in range(_ALIASES if name else 0):
+        declared = rf"(?<![\w$.])(?:{name}\s*=\s*(?:class\b[^{{]*)?|class {name}\b[^{{]*)\{{"
         found = re.search(declared, source)
         if found:
             return found.end()
+        alias = re.search(rf"(?<![\w$.]){name}\s*=\s*([\w$]+)\s*[;,]", source)
+        name = re.escape(alias[1]) if alias else name
     return len(source)
 
 
