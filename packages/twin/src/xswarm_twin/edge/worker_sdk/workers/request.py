@@ -25,7 +25,7 @@ class Request:
         headers = other_options.get("headers")
         body = other_options.get("body")
         self.url: str = given.url if given else str(input)
-        self._verb = str(getattr(method, "value", method)).upper()
+        self._verb: str = str(getattr(method, "value", method)).upper()
         self._pairs: list[tuple[str, str]] = (
             given._pairs if given and headers is None else pairs(headers)
         )
