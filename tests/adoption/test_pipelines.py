@@ -181,6 +181,19 @@ def test_what_is_written_says_what_this_repository_needs(
         assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)
 
 
+def test_the_keys_are_for_the_steps_that_need_them(tmp_path: Path) -> None:
+    """A package's own script, which npm runs as it installs it, sees none of them."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    file(tmp_path, "package.json", {"dependencies": {"hono": "4"}})
+    committed(tmp_path)
+    written = yaml.safe_load(pipelines.text(answered(tmp_path, ci="none"), "github.yml"))
+    assert "env" not in written
+    for job in written["jobs"].values():
+        assert "env" not in job
+        given = {step["run"].split()[0] for step in job["steps"] if "secrets." in str(step)}
+        assert given == {"xswarm"}
+
+
 @pytest.mark.parametrize("folder", ["", "apps/api"])
 def test_a_workflow_of_the_teams_own_stays_beside_ours(tmp_path: Path, folder: str) -> None:
     below = f"-{Path(folder).name}" if folder else ""

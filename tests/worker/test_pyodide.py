@@ -33,6 +33,13 @@ def test_it_says_which_version_it_is(worker: Worker) -> None:
     assert answer.header("x-content-type-options") == "nosniff"
 
 
+@pytest.mark.parametrize("method", ["PROPFIND", "MKCOL", "PURGE"])
+def test_a_method_that_python_has_no_name_for_is_answered(worker: Worker, method: str) -> None:
+    """The SDK raises KeyError for it: the Worker would end in error 1101."""
+    assert worker.ask(method, "/api/suggestions").status == 405
+    assert worker.ask(method, "/none").status == 404
+
+
 def test_it_reaches_its_database_and_bucket(worker: Worker) -> None:
     admin = {"authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
 

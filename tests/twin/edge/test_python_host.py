@@ -93,6 +93,25 @@ def test_versions_that_are_gone_are_kept_by_nobody(play: Any, workshop: Any) -> 
     play(scene)
 
 
+def test_javascripts_request_has_every_method(play: Any, workshop: Any) -> None:
+    """As tests/worker/test_pyodide.py finds of the real SDK."""
+    entry = ECHO.replace(
+        "Default = asgi.entrypoint(app)",
+        "class Default(asgi.entrypoint(app)):\n"
+        "    async def fetch(self, request):\n"
+        "        return await asgi.fetch(app, request.js_object, self.env, self.ctx)\n",
+    )
+    version = workshop.version({"entry.py": entry, **HELPER}, bindings=BINDINGS)
+
+    async def scene(stage: Any) -> None:
+        url = await stage.serve(version)
+        async with stage.client.request("PROPFIND", f"{url}/x", data=b"abc") as response:
+            told = await response.json()
+        assert (response.status, told["method"], told["body"]) == (201, "PROPFIND", 3)
+
+    play(scene)
+
+
 def test_an_asgi_application_is_served(play: Any, workshop: Any) -> None:
     version = workshop.version({"entry.py": ECHO, **HELPER}, bindings=BINDINGS)
 
@@ -121,8 +140,8 @@ def test_an_asgi_application_is_served(play: Any, workshop: Any) -> None:
             "version": {"id": version.id, "tag": "", "timestamp": version.created_on},
             "missing": False,
         }
-        async with stage.client.request("PROPFIND", url) as response:  # Python has no name for it
-            assert (response.status, (await response.json())["method"]) == (201, "PROPFIND")
+        async with stage.client.request("PROPFIND", url) as response:  # the SDK raises for it
+            assert await response.text() == "error code: 1101\n"
         assert await stage.text(f"{url}/stream") == (200, "012end")
         async with stage.client.get(f"{url}/nothing") as response:
             assert (response.status, response.headers["x-a"]) == (204, "1")

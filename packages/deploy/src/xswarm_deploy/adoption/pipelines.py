@@ -20,6 +20,7 @@ GITLAB_FILE: Final = Path(".gitlab-ci.yml")
 _FOLDER: Final = Path(__file__).with_name("templates")
 _FILL: Final = "# Fill in WORKER_URL in deployment/config/production.env.example, and commit it.\n"
 _NODE_FILES: Final = (".nvmrc", ".node-version")
+_STEP: Final = " " * 10  # of a line of a step's env
 _OLD_PNPM: Final = {"5": "7", "6": "8"}
 """Version of a pnpm-lock.yaml → the last pnpm that reads it."""
 
@@ -70,7 +71,9 @@ def text(answers: Answers, template: str) -> str:
         more=f", {checkout}" if checkout else "",
         submodules=_submodules(found.top),
         fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
-        secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
+        secrets="\n".join(
+            f"{_STEP}{name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)
+        ),
         names=", ".join(_secrets(answers)),
         name=_name(answers, "deploy"),
         group=_name(answers, PRODUCTION),

@@ -101,7 +101,7 @@ def request_to_scope(
         "asgi": ASGI,
         "headers": [(name.lower().encode(), text.encode()) for name, text in req.headers.items()],
         "http_version": "1.1",
-        "method": req._verb,  # as JavaScript has it: also what Python has no name for
+        "method": req.method,
         "scheme": parts.scheme,
         "path": unquote(parts.path),
         "raw_path": parts.path.encode(),

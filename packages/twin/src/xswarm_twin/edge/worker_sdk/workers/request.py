@@ -21,7 +21,7 @@ class Request:
 
     def __init__(self, input: Request | str, **other_options: Unpack[FetchKwargs]) -> None:
         given = input if isinstance(input, Request) else None
-        method = other_options.get("method") or (given._verb if given else HTTPMethod.GET)
+        method = other_options.get("method") or (given._verb if given else "GET")
         headers = other_options.get("headers")
         body = other_options.get("body")
         self.url: str = given.url if given else str(input)
@@ -43,7 +43,7 @@ class Request:
 
     @property
     def method(self) -> HTTPMethod:
-        """Return the method; KeyError: Python has no name for it, such as PROPFIND."""
+        """Return the method; as the SDK, raise KeyError where Python has no name: PROPFIND."""
         return HTTPMethod[self._verb]
 
     @property
@@ -53,8 +53,8 @@ class Request:
 
     @property
     def js_object(self) -> Request:
-        """Return what ``asgi.fetch`` takes: JavaScript's request in a Worker, this one here."""
-        return self
+        """Return what ``asgi.fetch`` takes, too: JavaScript's request, here one that is like it."""
+        return _OfJavaScript(self)
 
     async def bytes(self) -> bytes:
         """Read the body, once."""
@@ -78,6 +78,15 @@ class Request:
     def _raise_if_failed(self) -> None:
         if self.body_used:
             raise OSError("Body already used")
+
+
+class _OfJavaScript(Request):
+    """A request as JavaScript has it: its method is a text, whatever that is."""
+
+    @property
+    def method(self) -> str:  # type: ignore[override]
+        """Return the method."""
+        return self._verb
 
 
 def _bytes(body: str | bytes) -> bytes:
