@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 from xswarm_deploy import git
 from xswarm_deploy.bundling import digests as of_files
@@ -124,8 +124,8 @@ def _settings(settings: Settings) -> str:
 def _set(value: Any) -> Any:
     """Return what of a part of invoke.yaml is not as by default, by its names."""
     if isinstance(value, tuple) and hasattr(value, "_field_defaults"):
-        defaults, none = value._field_defaults, object()
-        held = zip(value._fields, value, strict=True)
+        part, none = cast(NamedTuple, value), object()
+        defaults, held = part._field_defaults, zip(part._fields, value, strict=True)
         return {name: _set(one) for name, one in held if one != defaults.get(name, none)}
     return [_set(one) for one in value] if isinstance(value, tuple) else value
 
