@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.incident import Impact, Incident, Incidents, Update
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.storage import Storage
 from xswarm_monitoring.tables import Execute
-from xswarm_monitoring.window import Window
+from xswarm_monitoring.uptime import Uptime
+from xswarm_monitoring.window import SlowQuery, Window
 
 
 class Lost(Exception):
@@ -322,3 +325,29 @@ def test_a_flush_writes_one_row_and_a_few_flushes_are_counted_at_once(
     sqlite.statements.clear()
     assert durations(asyncio.run(kept.total())) == {("/", "GET", "200"): 58}
     assert len(sqlite.statements) == 1
+
+
+def test_what_a_later_version_keeps_more_of_is_read(sqlite: SQLite, hands: Hands) -> None:
+    """A rollback of the Worker leaves its rows, which are read for days."""
+    slow = [SlowQuery("SELECT 1", 1.5, 7, 9.0, "r-1")]
+    body = json.loads(Window(1.0, 2.0, slow=slow).dump())
+    body["slow"] = [[*query, "a plan", {}] for query in body["slow"]]
+    assert window.load(json.dumps(body | {"later": 1})).slow == slow
+
+    uptime = Uptime(sqlite.execute)
+    assert asyncio.run(uptime.record({"database": "pass"}, hands.now, "w"))
+    before = asyncio.run(uptime.read(hands.now, 1))
+    sqlite.connection.execute(
+        "UPDATE monitoring_uptime SET data ="
+        " json_insert(data, '$.database[3].w[#]', 5, '$.database[#]', 'x')"
+    )
+    assert asyncio.run(uptime.read(hands.now, 1)) == before
+
+    incidents, said = Incidents(sqlite.execute), (Update(1.0, "investigating", "We look."),)
+    asyncio.run(incidents.prepare())
+    asyncio.run(incidents.add(Incident("Slow", Impact.MINOR, ("worker",), 1.0, said)))
+    sqlite.connection.execute(
+        "UPDATE monitoring_incidents SET data = json_insert(data, '$.updates[0][#]', 'Ann')"
+    )
+    (found,) = asyncio.run(incidents.recent(0))
+    assert found.updates == said

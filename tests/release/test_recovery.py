@@ -193,8 +193,9 @@ def test_who_has_updated_the_tool_meanwhile_is_told_so(
     changed = f"json_set(facts, '$.tool', '{noted}')" if noted else "json_remove(facts, '$.tool')"
     site.database.execute(f"UPDATE _releases SET facts = {changed}")
     monkeypatch.setattr(inputs, "digests", lambda _: dict.fromkeys(inputs._TAKEN, "other"))
-    with pytest.raises(Refused, match=re.escape(told)):
+    with pytest.raises(Refused, match=re.escape(told)) as refused:
         takeover.resume(site)
+    assert f"version of this tool that began it{noted and f' ({noted})'}," in refused.value.remedy
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ def _incident(row: Sequence[Any]) -> Incident:
         Impact[body["severity"]],
         tuple(body["components"]),
         float(begun),
-        tuple(Update(*each) for each in body["updates"]),
+        tuple(Update(*each[:3]) for each in body["updates"]),  # a later version may keep more
         None if resolved is None else float(resolved),
         str(source),
         int(number),

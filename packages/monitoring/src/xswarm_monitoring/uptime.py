@@ -215,6 +215,6 @@ def _load(text: Any) -> dict[str, Observed]:
 
 
 def _observed(data: Sequence[Any]) -> Observed:
-    up, degraded, down, seen = data
-    sights = {name: Sight(float(time), str(status)) for name, (time, status) in seen.items()}
+    up, degraded, down, seen, *_ = data  # a later version, which a rollback leaves, may keep more
+    sights = {name: Sight(float(each[0]), str(each[1])) for name, each in seen.items()}
     return Observed(float(up), float(degraded), float(down), sights)

@@ -207,7 +207,7 @@ def _from_json(body: dict[str, Any]) -> Window:
             name: {tuple(labels): count for labels, count in counts}
             for name, counts in body["counts"].items()
         },
-        slow=[SlowQuery(*query) for query in body["slow"]],
+        slow=[SlowQuery(*query[:5]) for query in body["slow"]],  # a later version may keep more
         summary=_from_json(summary) if summary else None,
     )
     for name, times in body.get("seen", {}).items():

@@ -324,8 +324,11 @@ def _of_another(release: Release) -> str:
 
 
 def _way_to_its_files(release: Release) -> str:
-    commit = release.site.facts.get("commit")
-    return f"git checkout {commit}" if commit else "go to the files that it was made from"
+    commit, tool = (str(release.record.facts.get(name) or "") for name in ("commit", TOOL))
+    files = f"git checkout {commit}" if commit else "go to the files that it was made from"
+    if tool == VERSION:
+        return files
+    return f"{files}, and take the version of this tool that began it{tool and f' ({tool})'}"
 
 
 def _is_done(release: Release, phase: str) -> bool:
