@@ -24,6 +24,7 @@ from xswarm_monitoring.reserve import Copy, FallbackStore
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)
+DEEP = pytest.param("[" * 100_000, id="deep")
 
 
 class Post:
@@ -161,7 +162,9 @@ async def without_the_database(
     ]
 
 
-@pytest.mark.parametrize("text", ["!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}", "3"])
+@pytest.mark.parametrize(
+    "text", [DEEP, "!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}", "3"]
+)
 def test_a_reserve_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
     post = Post()
     rounds = asyncio.run(without_the_database(post, Torn(text), range(1, 4)))
@@ -196,7 +199,7 @@ def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -
     assert list(kept.entries) == ["service-outage{component=database}"]
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"entries', "null"])
+@pytest.mark.parametrize("text", ["{}", "[]", '{"entries', "null", DEEP])
 def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
     sqlite: SQLite, text: str
 ) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from xswarm_monitoring import alert
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import LEASE, AlertState, Notice, What
-from xswarm_monitoring.channels import Email, Slack, Sms
+from xswarm_monitoring.channels import Channel, Email, Slack, Sms
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.notifier import Notifier, Patience, retry_after
 
@@ -194,6 +194,22 @@ def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
         "sms": "delivered",
     }
     assert len(hung) == 1
+
+
+def test_a_channel_that_breaks_keeps_no_other_from_telling() -> None:
+    class Broken(Slack):
+        def request(self, notices: Sequence[Notice]) -> Outgoing:
+            raise KeyError("severity")
+
+    services, book = Services(), AlertState()
+    broken: list[Channel] = [Broken("https://slack.test/hook", "x"), *CHANNELS[1:]]
+    courier = Notifier(broken, services.send, sleep=services.sleep)
+    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
+    assert book.history[-1]["channels"] == {
+        "slack": "failed: KeyError: 'severity'",
+        "email": "delivered",
+        "sms": "delivered",
+    }
 
 
 def test_the_telephone_rings_before_a_slack_that_is_slow_has_answered() -> None:

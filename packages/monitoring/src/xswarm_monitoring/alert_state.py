@@ -28,7 +28,7 @@ LEASE = 50.0
 
 _EARLY = 2.0  # seconds that a round may be: half a second of a cron's must not cost a minute
 _UNDELIVERED_KEPT = 50
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _KEPT_OF_AN_ENTRY = 6  # after its alert and state; more stands in the alert
 _KEPT_OF_AN_EVENT = 2  # after its alert
 

@@ -157,12 +157,20 @@ class Notifier:
         channels = self._channels.get(name)
         if not channels:
             return "not set up"
-        outcomes = await gather(*(self._try(channel.request(notices)) for channel in channels))
+        outcomes = await gather(*(self._tell(channel, notices) for channel in channels))
         failed = [outcome for outcome in outcomes if outcome != DELIVERED]
         if not failed:
             return DELIVERED
         reached = len(outcomes) - len(failed)
         return f"{DELIVERED} to {reached} of {len(outcomes)}; {failed[0]}" if reached else failed[0]
+
+    async def _tell(self, channel: Channel, notices: Sequence[Notice]) -> str:
+        """Send by one channel; one that breaks keeps no other from telling."""
+        try:
+            request = channel.request(notices)
+        except Exception as error:
+            return f"failed: {described(error)}"
+        return await self._try(request)
 
     async def _try(self, request: Outgoing) -> str:
         """Send a request until it is taken or given up; returns how it went."""

@@ -107,7 +107,12 @@ class Backed:
         try:
             revision, text = await self._reserve.load()
             text, lost = readable(text) if text else ("", "")
-        except (ValueError, KeyError, TypeError) as error:  # cut off as it was written, say
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ) as error:  # cut off as it was written, say
             self.lost = _all(error)
             await self._reserve.forget()
             self._copy.ahead, self._copy.revision = True, 0
@@ -160,7 +165,7 @@ def readable(text: str) -> tuple[str, str]:
     with suppress(ValueError):
         books.load(text)
         return text, ""
-    body, empty = json.loads(text), _empty()
+    body, empty = _parsed(text), _empty()
     if not isinstance(body, dict) or not body.keys() & empty.keys():
         raise ValueError(f"not a book of alerts: {text[:80]}")
     kept, lost = {**empty, **body}, list[str]()
@@ -172,6 +177,13 @@ def readable(text: str) -> tuple[str, str]:
         if gone := len(every) - len(kept[part]):
             lost.append(f"{gone} of {len(every)} {part}")
     return json.dumps(kept), ", ".join(lost) or "when somebody tells"
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is too deep") from error
 
 
 def _empty() -> dict[str, Any]:
