@@ -179,6 +179,15 @@ def test_what_programs_beside_the_worker_read_is_no_secret_of_it(tmp_path: Path)
     assert found_in(tmp_path).secrets == ("MAPS_KEY",)
 
 
+def test_secrets_that_the_twin_does_without_are_told_of(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, ".dev.vars.example", "MAPS_KEY=\nPAGER_KEY=\n")
+    told = " ".join(hints.hints(Answers(found_in(tmp_path), "shop")))
+    assert "the Worker runs without MAPS_KEY, PAGER_KEY: .dev.vars gives" in told
+    file(tmp_path, ".dev.vars", "MAPS_KEY=a\nPAGER_KEY=b\n")
+    assert "runs without" not in " ".join(hints.hints(Answers(found_in(tmp_path), "shop")))
+
+
 def test_what_the_code_reads_and_no_file_names_is_told_of(tmp_path: Path) -> None:
     """Such as secrets of the dashboard, which another environment would not have."""
     bound = [{"binding": "CACHE", "id": "0" * 32}]

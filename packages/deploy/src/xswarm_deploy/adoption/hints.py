@@ -64,13 +64,24 @@ def _of_the_code(answers: Answers) -> Iterator[str]:
             f"the code reads {name}, which is this tool's own and never reaches a Worker: one that"
             " wrangler secret put has set there stays; else give it another name in the code"
         )
+    given = dev_vars.read(answers.found.config.parent)
+    without = [name for name in answers.found.secrets if not given.get(name)]
+    if without:
+        yield (
+            f"on the twin the Worker runs without {_some(without)}: {dev_vars.NAME} gives it values"
+        )
     unnamed = sources.unnamed(answers.found.home, _known(answers))
     if unnamed:
-        more = f" and {len(unnamed) - _SHOWN} more" if len(unnamed) > _SHOWN else ""
         yield (
-            f"the code reads {', '.join(unnamed[:_SHOWN])}{more}, which no file names: secrets that"
-            " are live stay; name under deploy.worker.secrets those that staging needs, too"
+            f"the code reads {_some(unnamed)}, which no file names: secrets that are live stay;"
+            " name under deploy.worker.secrets those that staging needs, too"
         )
+
+
+def _some(names: list[str]) -> str:
+    """Return names in one line, the first of many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _known(answers: Answers) -> Iterator[str]:
