@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, code, hints, invoke_file, sql, tree
+from xswarm_deploy.adoption import answers, choosing, code, hints, invoke_file, sql, tree
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.found import Found, look
 from xswarm_deploy.errors import Refused
@@ -18,7 +18,7 @@ DRIZZLE = {"version": "7", "dialect": "sqlite", "entries": []}
 
 
 def found_in(root: Path, **flags: str) -> Found:
-    return look(root, answers.chosen(root, Flags(**flags)))  # type: ignore[arg-type]
+    return look(root, choosing.chosen(root, Flags(**flags)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
