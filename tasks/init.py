@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy.adoption import answers as answering
-from xswarm_deploy.adoption import built, changes, hints, invoke_file, trial, writing
+from xswarm_deploy.adoption import built, changes, choosing, hints, invoke_file, trial, writing
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.adoption.found import Found, look
@@ -55,7 +55,7 @@ def init(
     """Set up releases in this repository: find, ask, show, write; then release to the twin."""
     flags = Flags(config, name, main, database, migrations, uses, ci, tasks_py)
     console, start = Console(), Path.cwd()
-    chosen = answering.chosen(start, flags)
+    chosen = choosing.chosen(start, flags)
     if chosen is None and not flags.main:
         chosen = _built(start, yes=yes, dry=context.dry(c))
     found = look(start, chosen)

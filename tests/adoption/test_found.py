@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, code, hints, invoke_file, sql, tree
+from xswarm_deploy.adoption import answers, choosing, code, hints, invoke_file, sql, tree
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.found import Found, look
 from xswarm_deploy.errors import Refused
@@ -18,7 +18,7 @@ DRIZZLE = {"version": "7", "dialect": "sqlite", "entries": []}
 
 
 def found_in(root: Path, **flags: str) -> Found:
-    return look(root, answers.chosen(root, Flags(**flags)))  # type: ignore[arg-type]
+    return look(root, choosing.chosen(root, Flags(**flags)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,15 @@ def test_what_programs_beside_the_worker_read_is_no_secret_of_it(tmp_path: Path)
     file(tmp_path, "src/index.ts", "fetch(env.MAPS_KEY)")
     file(tmp_path, "scripts/page.ts", "page(process.env.PAGER_KEY)")
     assert found_in(tmp_path).secrets == ("MAPS_KEY",)
+
+
+def test_secrets_that_the_twin_does_without_are_told_of(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler("shop"))
+    file(tmp_path, ".dev.vars.example", "MAPS_KEY=\nPAGER_KEY=\n")
+    told = " ".join(hints.hints(Answers(found_in(tmp_path), "shop")))
+    assert "the Worker runs without MAPS_KEY, PAGER_KEY: .dev.vars gives" in told
+    file(tmp_path, ".dev.vars", "MAPS_KEY=a\nPAGER_KEY=b\n")
+    assert "runs without" not in " ".join(hints.hints(Answers(found_in(tmp_path), "shop")))
 
 
 def test_what_the_code_reads_and_no_file_names_is_told_of(tmp_path: Path) -> None:

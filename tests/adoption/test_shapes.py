@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import address, answers, found, hints, invoke_file, pipelines, writing
+from xswarm_deploy.adoption import (
+    address,
+    answers,
+    choosing,
+    found,
+    hints,
+    invoke_file,
+    pipelines,
+    writing,
+)
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.errors import Refused
 
@@ -411,7 +420,7 @@ def told(given: Answers) -> dict[str, Any]:
 
 
 def answered(root: Path) -> Answers:
-    return answers.answered(found.look(root, answers.chosen(root, Flags())), Flags(ci="github"))
+    return answers.answered(found.look(root, choosing.chosen(root, Flags())), Flags(ci="github"))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

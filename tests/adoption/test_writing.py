@@ -13,7 +13,15 @@ import pytest
 import yaml
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, changes, hints, invoke_file, questions, writing
+from xswarm_deploy.adoption import (
+    answers,
+    changes,
+    choosing,
+    hints,
+    invoke_file,
+    questions,
+    writing,
+)
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.found import look
 from xswarm_deploy.console import Console
@@ -23,7 +31,7 @@ from xswarm_deploy.settings import project, settings
 
 def answered(root: Path, **flags: Any) -> Answers:
     given = Flags(**flags)
-    return answers.answered(look(root, answers.chosen(root, given)), given)
+    return answers.answered(look(root, choosing.chosen(root, given)), given)
 
 
 def save(given: Answers) -> list[str]:
@@ -157,7 +165,7 @@ def test_a_worker_without_a_configuration_gets_one(tmp_path: Path) -> None:
     file(tmp_path, "src/index.ts", "export default {};")
     file(tmp_path, "package.json", {"name": "@acme/Cool Shop"})
     save(answered(tmp_path))
-    found = look(tmp_path, answers.chosen(tmp_path, Flags()))
+    found = look(tmp_path, choosing.chosen(tmp_path, Flags()))
     assert (found.name, found.content["main"]) == ("cool-shop", "src/index.ts")
 
 

@@ -185,7 +185,9 @@ def test_a_program_that_does_not_end_is_told_with_what_it_said_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundle, "SECONDS", 1.0)
-    said = "import time; print('Proceed? (Y/n)', flush=True); time.sleep(30)"
+    warned = "print('(node:1) [DEP0190] Warning: x', file=sys.stderr, flush=True)"
+    asked = "print('[custom build] Proceed? (Y/n)', flush=True)"
+    said = f"import sys, time; {warned}; {asked}; time.sleep(30)"
     with pytest.raises(Unavailable) as caught:
         bundle.run([sys.executable, "-c", said], cwd=tmp_path, env={})
     assert caught.value.why == "after 1 s; it said last: Proceed? (Y/n)"

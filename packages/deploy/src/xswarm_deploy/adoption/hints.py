@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from xswarm_deploy.adoption import (
     built,
     databases,
     deploying,
+    environment_names,
     invoke_file,
     pipelines,
     places,
@@ -25,7 +26,7 @@ from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused, typed
 from xswarm_deploy.settings import dev_vars
-from xswarm_deploy.settings.variables import BY_NAME, PRODUCTION, STAGING
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 from xswarm_deploy.verification import sources
 
 _DATA: Final = {
@@ -35,7 +36,6 @@ _DATA: Final = {
     "vectorize": "index_name",
 }
 """Key of wrangler's file → what names the data that its entries are bound to."""
-_SHOWN: Final = 6  # names in one line
 _TAGS: Final = "NEXT_TAG_CACHE_D1"
 
 
@@ -46,7 +46,7 @@ def hints(answers: Answers) -> list[str]:
     told = [f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so"]
     return [
         *(told if unused else []),
-        *_of_the_code(answers),
+        *environment_names.hints(answers),
         *_of_the_address(answers),
         *_of_the_database(answers),
         *_of_the_others(answers),
@@ -56,41 +56,6 @@ def hints(answers: Answers) -> list[str]:
         *_of_migrating(answers),
         *_of_pages(answers),
     ]
-
-
-def _of_the_code(answers: Answers) -> Iterator[str]:
-    for name in answers.found.withheld:
-        yield (
-            f"the code reads {name}, which is this tool's own and never reaches a Worker: one that"
-            " wrangler secret put has set there stays; else give it another name in the code"
-        )
-    unnamed = sources.unnamed(answers.found.home, _known(answers))
-    if unnamed:
-        more = f" and {len(unnamed) - _SHOWN} more" if len(unnamed) > _SHOWN else ""
-        yield (
-            f"the code reads {', '.join(unnamed[:_SHOWN])}{more}, which no file names: secrets that"
-            " are live stay; name under deploy.worker.secrets those that staging needs, too"
-        )
-
-
-def _known(answers: Answers) -> Iterator[str]:
-    """Yield the names that the Worker has: of what wrangler's file says, and of secrets."""
-    found = answers.found
-    yield from (*found.secrets, *found.variables, *found.withheld, *BY_NAME)
-    contents = [found.content, *(answers.content(name) for name in (STAGING, PRODUCTION))]
-    yield from (name for content in contents for name in _named(content))
-
-
-def _named(value: object) -> Iterator[str]:
-    """Yield the names of bindings and variables, wherever they stand in a configuration."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from map(str, each) if key == "vars" and isinstance(each, Mapping) else ()
-            yield from [each] if key in ("binding", "name") and isinstance(each, str) else ()
-            yield from _named(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _named(each)
 
 
 def _of_the_address(answers: Answers) -> Iterator[str]:

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy import child, running
 from xswarm_deploy.bundling import (
@@ -47,9 +47,10 @@ _INDENTED: Final = re.compile(r"(?m)^[ \t].*$")
 _ERROR: Final = "✘ [ERROR]"  # what wrangler and esbuild begin an error with; a way on follows it
 _FENCE: Final = "```"  # around the example in wrangler's way on
 _FRAME: Final = re.compile(
-    r"at (?:async )?(?:.+ \()?(?:file:|node:|/|<anonymous>).*|Node\.js v[\d.]+"
+    r"\(node:\d+\) .*|\(Use `node --trace-.*|Node\.js v[\d.]+"
+    r"|at (?:async )?(?:.+ \()?(?:file:|node:|/|<anonymous>).*"
 )
-"""A line of Node's stack, and what it ends with: where, never what."""
+"""A line of Node's stack, its version, or what it will not have in future: never what failed."""
 _BUILD: Final = "[custom build]"  # what the build command says, as wrangler prints it
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
@@ -250,7 +251,8 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     # build.command is a script of the Worker's own: it gets the variables that it is written for
     path = {"PATH": programs.search_path(where)}
     given = handed_on.environment() | _compiled(settings) | environment(folder) | path
-    ended = run(command, cwd=where, env=given)
+    builds = bool((read(settings).get("build") or {}).get("command"))  # may install packages, too
+    ended = run(command, times=3 if builds else 1, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
         named = "" if built else f" --config {config if made else config.name}"
         named += f" --env {worker.environment}" if worker.environment and not made else ""
@@ -272,17 +274,26 @@ def _compiled(settings: Settings) -> dict[str, str]:
     return {"NODE_COMPILE_CACHE": str(settings.path(CACHE) / "compiled")}
 
 
-def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, times: int = 1
+) -> subprocess.CompletedProcess[str]:
     """Run a program that asks nothing and ends in time.
+
+    Args:
+        command: the program and its arguments.
+        env: all of its environment.
+        cwd: where it runs.
+        times: how often the usual time it may take.
 
     Raises:
         Unavailable: it did not end.
     """
+    seconds = SECONDS * times
     try:
-        return running.run(command, timeout=SECONDS, **options)
+        return running.run(command, env=env, cwd=cwd, timeout=seconds)
     except subprocess.TimeoutExpired as waited:
-        said = last_lines(_text(waited.stderr) or _text(waited.stdout))
-        why = f"after {SECONDS:.0f} s; it said last: {said}" if said else f"after {SECONDS:.0f} s"
+        said = _verdict(_text(waited.stdout), _text(waited.stderr), ended=False)
+        why = f"after {seconds:.0f} s; it said last: {said}" if said else f"after {seconds:.0f} s"
         raise Unavailable(f"{_called(command)} did not end", why, "try again") from None
 
 
@@ -315,10 +326,10 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _verdict(stdout: str, stderr: str) -> str:
-    """Return why wrangler refused; where its build command failed, what that one said."""
+def _verdict(stdout: str, stderr: str, *, ended: bool = True) -> str:
+    """Return why wrangler refused, or its last words; of its build command, what that one said."""
     built = [line for line in stdout.splitlines() if line.startswith(_BUILD)]
-    if built and "custom build" in stderr:
+    if built and ("custom build" in stderr or not ended):
         return last_lines("\n".join(line.removeprefix(_BUILD) for line in built))
     return last_lines(stderr or stdout)
 
