@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.releases import NEW, OLD, Begin, FakeStep, kill
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import VERSION, DeployError
 from xswarm_deploy.release import audit, history, lock, records, seal, takeover
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.site import Site
@@ -105,4 +105,4 @@ def test_an_event_that_is_sealed_in_another_way_is_not_called_edited(
     )
     (fault,) = [each for each in history.audited(site).faults if "sealed" in each]
     assert str(last.number) in fault
-    assert "version 1.0.0" in fault
+    assert f"version {VERSION}" in fault

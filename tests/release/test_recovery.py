@@ -13,7 +13,7 @@ import pytest
 from tests.support.releases import NEW, OLD, Begin, FakeStep, change, failing, kill
 from xswarm_deploy.console import Console
 from xswarm_deploy.database.errors import DatabaseError
-from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
+from xswarm_deploy.errors import VERSION, CheckFailed, DeployError, Locked, NotRolledBack, Refused
 from xswarm_deploy.release import inputs, lock, records, recovery, takeover, undo
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
@@ -174,8 +174,8 @@ def test_another_checkout_changes_nothing_and_whose_it_is_may_finish_it(
 @pytest.mark.parametrize(
     ("noted", "told"),
     [
-        ("1.2.0", "settings (by version 1.0.0 of this tool; 1.2.0 began it); nothing"),
-        ("", "settings (by version 1.0.0 of this tool; an earlier one began it); nothing"),
+        ("1.2.0", f"settings (by version {VERSION} of this tool; 1.2.0 began it); nothing"),
+        ("", f"settings (by version {VERSION} of this tool; an earlier one began it); nothing"),
     ],
 )
 def test_who_has_updated_the_tool_meanwhile_is_told_so(

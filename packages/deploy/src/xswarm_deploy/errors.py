@@ -53,7 +53,7 @@ _EVERYWHERE_THE_SAME = (
     *("sandbox", "tools", "test", "config.examples", "deploy.local"),
     *("init", "doctor", "update"),
 )
-VERSION: Final = "1.0.0"
+VERSION: Final = "2.0.0"
 """Of this tool, as its package has it."""
 LATER: Final = f"a later version of this tool wrote it; this is {VERSION}"
 UPDATE: Final = (
