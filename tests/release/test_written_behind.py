@@ -281,6 +281,9 @@ def test_the_end_takes_what_is_held_along(
         real(self, entries)
 
     monkeypatch.setattr(ledger.Ledger, "later", lambda *_: None)  # the fence alone sees to it
+    for begun in threading.enumerate():  # that it began may be written only now
+        if begun.name == "ledger":
+            begun.join()
     far.make(step.plans, "fake")
     assert states(far) == [records.DONE, records.DONE, records.INTENDED]
     monkeypatch.setattr(ledger.Ledger, "_sent", counted)
