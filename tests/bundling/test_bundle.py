@@ -193,6 +193,18 @@ def test_a_program_that_does_not_end_is_told_with_what_it_said_last(
     assert caught.value.why == "after 1 s; it said last: Proceed? (Y/n)"
 
 
+def test_what_a_program_began_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the package manager of a build.command: wrangler's own child, and not ours."""
+    monkeypatch.setattr(bundle, "SECONDS", 1.0)
+    (tmp_path / "child.py").write_text("import time; time.sleep(60)")
+    child = str(tmp_path / "child.py")
+    begun = f"import subprocess, sys; subprocess.run([sys.executable, {child!r}])"
+    with pytest.raises(Unavailable):
+        bundle.run([sys.executable, "-c", begun], cwd=tmp_path)
+    running = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    assert not [line for line in running if str(tmp_path / "child.py") in line]
+
+
 def test_an_error_of_node_is_told_by_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "build.mjs").write_text('import { nothing } from "node:fs";\n')
     (tmp_path / "deep.cjs").write_text(

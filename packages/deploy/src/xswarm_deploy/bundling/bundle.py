@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -288,21 +291,48 @@ def run(
         Unavailable: it did not end.
     """
     seconds = SECONDS * times
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        **options,
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as waited:
+            _end(process)
+            last = _verdict(_text(waited.stdout), _text(waited.stderr), ended=False)
+            why = f"after {seconds:.0f} s" + (f"; it said last: {last}" if last else "")
+            raise Unavailable(f"{_called(command)} did not end", why, "try again") from None
+        except BaseException:
+            _end(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program with all that it began: a build goes on where its wrangler alone is ended."""
+    for pid in _begun_by(process.pid):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    process.kill()
+
+
+def _begun_by(pid: int) -> list[int]:
+    """Return the programs that one began, and those that they did; as far as ``ps`` tells."""
+    command = ["ps", "-A", "-o", "pid=,ppid="]
     try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=seconds,
-            **options,
-        )
-    except subprocess.TimeoutExpired as waited:
-        said = _verdict(_text(waited.stdout), _text(waited.stderr), ended=False)
-        why = f"after {seconds:.0f} s; it said last: {said}" if said else f"after {seconds:.0f} s"
-        raise Unavailable(f"{_called(command)} did not end", why, "try again") from None
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return []
+    pairs = [tuple(map(int, line.split())) for line in told.splitlines()]
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in pairs if parent == each]
+    return found[1:]
 
 
 def _text(said: str | bytes | None) -> str:
