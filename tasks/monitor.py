@@ -29,8 +29,8 @@ from xswarm_deploy.verification import error_budget
 from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
+from xswarm_monitoring.fallback_store import Copy
 from xswarm_monitoring.notifier import DELIVERED
-from xswarm_monitoring.reserve import Copy
 from xswarm_monitoring.rules import Rules
 
 _FROM_OUTSIDE: Final = (

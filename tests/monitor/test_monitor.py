@@ -36,9 +36,9 @@ from xswarm_monitoring.alert import Severity
 from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
+from xswarm_monitoring.fallback_store import Copy
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import ROUTES
-from xswarm_monitoring.reserve import Copy
 from xswarm_monitoring.rules import Rules, Thresholds
 from xswarm_monitoring.storage import SCHEMA
 
@@ -251,7 +251,7 @@ def test_a_book_of_a_later_version_is_refused_and_stays(world: World, site: Site
         lambda: remembered.summary(site),
         lambda: remembered.unmatched(site, Silence("x", NOW + 600, "")),
     ):
-        with pytest.raises(Refused, match="book of alerts cannot be read") as refused:
+        with pytest.raises(Refused, match="state of the alerts cannot be read") as refused:
             act()
         assert "pip install -U xswarm-deploy" in refused.value.remedy
     assert site.database.query("SELECT * FROM monitoring_book") == before
@@ -445,7 +445,7 @@ def test_channels_without_their_variables_are_said_to_be_missing(
     assert went == dict.fromkeys(NEEDED, notify.MISSING)
 
 
-@pytest.mark.slow  # the courier's own pauses
+@pytest.mark.slow  # the notifier's own pauses
 def test_a_failed_channel_says_nothing_secret(world: World, site: Site) -> None:
     world.close()
     went = notify.test(site.settings, Severity.INFO, NOW)

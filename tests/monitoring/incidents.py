@@ -20,7 +20,7 @@ from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.asgi import UNMATCHED, Monitor
 from xswarm_monitoring.channels import Channel, Email, Slack, Sms
-from xswarm_monitoring.evaluation import DatabaseShelf, MemoryShelf
+from xswarm_monitoring.evaluation import DatabaseAlertStore, MemoryAlertStore
 from xswarm_monitoring.health import Probe
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.scheduler import Scheduler
@@ -89,7 +89,7 @@ class Service:
 
     def __init__(self, hands: Hands) -> None:
         self.hands, self.minute, self.day = hands, 0, Day()
-        self._sqlite, self._reserve = SQLite(), MemoryShelf()
+        self._sqlite, self._fallback = SQLite(), MemoryAlertStore()
         self.schedulers = [self._isolate() for _ in range(2)]
 
     def _isolate(self) -> Scheduler:
@@ -104,9 +104,9 @@ class Service:
             execute=lambda _env: self._execute,
             clock=self.hands.clock,
         )
-        reserve = self._reserve
+        fallback = self._fallback
         return Scheduler(
-            monitor, lambda _env: _channels(), self._sent, self._sleep, lambda _env: reserve
+            monitor, lambda _env: _channels(), self._sent, self._sleep, lambda _env: fallback
         )
 
     def _probes(self) -> list[Probe]:
@@ -160,10 +160,10 @@ class Service:
                 )
             self.hands.now = MORNING + self.minute * 60 + 30
             await self.schedulers[self.minute % 2].go(None, self.hands.now)
-        _, text = await DatabaseShelf(self._execute).load()
-        book = alert_state.load(text)
-        self.day.on = alert_state.summary(book)["on"]
-        self.day.history = [(each["what"], each["alert"]["name"]) for each in book.history]
+        _, text = await DatabaseAlertStore(self._execute).load()
+        state = alert_state.load(text)
+        self.day.on = alert_state.summary(state)["on"]
+        self.day.history = [(each["what"], each["alert"]["name"]) for each in state.history]
         self._sqlite.connection.close()
         return self.day
 

@@ -24,7 +24,7 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Policy
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.clock import Clock
-from xswarm_monitoring.evaluation import DatabaseShelf
+from xswarm_monitoring.evaluation import DatabaseAlertStore
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.incident import Impact, Incident, Incidents, Update
 from xswarm_monitoring.slo import Slo
@@ -132,7 +132,7 @@ class Shop:
             self.monitor.metrics.requests.observe(name, "GET", 200, took)
 
     async def _round(self, *, down: bool) -> None:
-        """Judge as a round does, and keep what the status page and the alerts' book have."""
+        """Judge as a round does, and keep what the status page and the alerts' state have."""
         found = {"database": "fail" if down else "pass", "sendgrid": "warn"}
         checks = [Check(name, found.get(name, "pass"), True, 4.0, 0.0) for name in PAGE.components]
         due: list[Alert] = []
@@ -141,15 +141,15 @@ class Shop:
                 alert.service_outage("database", "no answer within 2000 ms"),
                 Alert("high-error-rate", Severity.ERROR, "58.1% of requests fail (threshold 5%)"),
             ]
-        revision, book = await self._book()
-        for notice in book.advance(due, self.hands.now):
-            book.record(notice, {"slack": "delivered", "sms": "delivered"})
-        await DatabaseShelf(self.sqlite.execute).save(revision, book.dump())
-        seen = Round(checks[1:], due, book.on(), self.hands.now, "worker")
+        revision, state = await self._book()
+        for notice in state.advance(due, self.hands.now):
+            state.record(notice, {"slack": "delivered", "sms": "delivered"})
+        await DatabaseAlertStore(self.sqlite.execute).save(revision, state.dump())
+        seen = Round(checks[1:], due, state.on(), self.hands.now, "worker")
         await status_record.keep(PAGE, self.sqlite.execute, seen)
 
     async def _book(self) -> tuple[int, AlertState]:
-        revision, text = await DatabaseShelf(self.sqlite.execute).load()
+        revision, text = await DatabaseAlertStore(self.sqlite.execute).load()
         return revision, alert_state.load(text, Policy()) if text else AlertState(Policy())
 
     async def _past(self) -> None:

@@ -18,7 +18,7 @@ def told(notices: list[Notice]) -> list[tuple[str, str]]:
 
 
 def watch(kept: AlertState, due: list[tuple[float, list[Alert]]]) -> list[tuple[float, str, str]]:
-    """Advance a book through moments, and return when people were told what."""
+    """Advance a state through moments, and return when people were told what."""
     seen = []
     for now, alerts in due:
         seen += [(now, *each) for each in told(kept.advance(alerts, now))]
@@ -43,9 +43,9 @@ def test_a_condition_fires_when_it_held_for_a_while_and_is_resolved_when_it_stay
 
 def test_a_round_that_is_a_little_early_is_no_minute_late() -> None:
     """A cron begins a process each minute, and that takes sometimes longer, sometimes shorter."""
-    book = AlertState()
-    assert book.advance([DOWN], 0.9) == []
-    assert len(book.advance([DOWN], 60.4)) == 1
+    state = AlertState()
+    assert state.advance([DOWN], 0.9) == []
+    assert len(state.advance([DOWN], 60.4)) == 1
 
 
 def test_one_bad_moment_wakes_nobody() -> None:
@@ -162,8 +162,8 @@ def test_the_book_survives_as_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"entries": [1]}'])
-def test_what_is_no_book_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="book"):
+def test_what_is_no_state_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="state"):
         alert_state.load(text)
 
 
@@ -250,7 +250,7 @@ def test_an_alert_that_is_on_again_is_as_grave_as_it_is_told_anew() -> None:
 
 
 def grown() -> AlertState:
-    """Return a book that holds all that came to be kept after version 1.0.0."""
+    """Return a state that holds all that came to be kept after version 1.0.0."""
     kept = AlertState(Policy(hold=120))
     for minute, on in enumerate([True, False, True, True, True]):
         kept.advance([burns(Severity.CRITICAL)] if on else [], 60.0 * minute)

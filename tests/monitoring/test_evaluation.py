@@ -12,15 +12,15 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import Slack
 from xswarm_monitoring.evaluation import (
-    DatabaseShelf,
+    DatabaseAlertStore,
     Evaluation,
-    MemoryShelf,
+    MemoryAlertStore,
+    evaluate,
     evaluate_with_fallback,
-    patrol,
 )
+from xswarm_monitoring.fallback_store import Copy, FallbackStore
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.notifier import Notifier
-from xswarm_monitoring.reserve import Copy, FallbackStore
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)
@@ -45,12 +45,14 @@ class Post:
         await asyncio.sleep(0)
 
     @property
-    def courier(self) -> Notifier:
+    def notifier(self) -> Notifier:
         return Notifier([Slack("https://slack.test/hook", "x")], self.send, sleep=self.sleep)
 
 
 async def go(sqlite: SQLite, post: Post, due: Sequence[Alert], now: float) -> Evaluation:
-    return await patrol(due, DatabaseShelf(sqlite.execute), post.courier, now, policy=POLICY)
+    return await evaluate(
+        due, DatabaseAlertStore(sqlite.execute), post.notifier, now, policy=POLICY
+    )
 
 
 def test_rounds_remember_what_was_told(sqlite: SQLite) -> None:
@@ -92,9 +94,11 @@ def test_a_round_that_was_cut_off_is_made_up_for(sqlite: SQLite) -> None:
         raise Cut
 
     post = Post()
-    courier = Notifier([Slack("https://slack.test/hook", "x")], cut, sleep=post.sleep)
+    notifier = Notifier([Slack("https://slack.test/hook", "x")], cut, sleep=post.sleep)
     with pytest.raises(Cut):
-        asyncio.run(patrol([DOWN], DatabaseShelf(sqlite.execute), courier, 0.0, policy=POLICY))
+        asyncio.run(
+            evaluate([DOWN], DatabaseAlertStore(sqlite.execute), notifier, 0.0, policy=POLICY)
+        )
     assert asyncio.run(go(sqlite, post, [DOWN], 60.0)).delivered
     assert post.arrived == 1
 
@@ -103,10 +107,10 @@ def test_events_and_silences_go_the_same_way(sqlite: SQLite) -> None:
     post = Post()
     silence = Silence("service-*", 1000.0, "maintenance")
     went = asyncio.run(
-        patrol(
+        evaluate(
             [DOWN],
-            DatabaseShelf(sqlite.execute),
-            post.courier,
+            DatabaseAlertStore(sqlite.execute),
+            post.notifier,
             0.0,
             events=[alert.test_alert(Severity.WARNING)],
             policy=POLICY,
@@ -114,31 +118,31 @@ def test_events_and_silences_go_the_same_way(sqlite: SQLite) -> None:
         )
     )
     assert [notice.alert.name for notice in went.notices] == ["test-alert"]
-    _, text = asyncio.run(DatabaseShelf(sqlite.execute).load())
+    _, text = asyncio.run(DatabaseAlertStore(sqlite.execute).load())
     assert alert_state.load(text).silences == [silence]
 
 
-class Away(MemoryShelf):
+class Away(MemoryAlertStore):
     """A bucket that does not answer."""
 
     async def load(self) -> tuple[int, str]:
         raise ConnectionError("HTTP 503")
 
 
-def test_a_reserve_that_is_away_keeps_nobody_from_being_told(sqlite: SQLite) -> None:
+def test_a_fallback_that_is_away_keeps_nobody_from_being_told(sqlite: SQLite) -> None:
     """It may be the bucket itself whose outage is to be told."""
-    post, shelf = Post(), DatabaseShelf(sqlite.execute)
+    post, store = Post(), DatabaseAlertStore(sqlite.execute)
     due = [alert.service_outage("storage", "HTTP 503")]
     for minute in range(3):
         went = asyncio.run(
             evaluate_with_fallback(
-                due, shelf, Away(), post.courier, 60.0 * minute, policy=Policy(hold=60)
+                due, store, Away(), post.notifier, 60.0 * minute, policy=Policy(hold=60)
             )
         )
     assert (went.ours, post.arrived) == (True, 1)
 
 
-class Torn(MemoryShelf):
+class Torn(MemoryAlertStore):
     """A file that was cut off as it was written, or that another version wrote."""
 
     def __init__(self, text: str) -> None:
@@ -151,13 +155,13 @@ class Torn(MemoryShelf):
 
 
 async def without_the_database(
-    post: Post, reserve: FallbackStore, minutes: Iterable[float], copy: Copy | None = None
+    post: Post, fallback: FallbackStore, minutes: Iterable[float], copy: Copy | None = None
 ) -> list[Evaluation]:
     """Go a round in each minute, of one process where it keeps a copy."""
-    policy, courier = Policy(hold=60), post.courier
+    policy, notifier = Policy(hold=60), post.notifier
     return [
         await evaluate_with_fallback(
-            [DOWN], None, reserve, courier, 60.0 * minute, policy=policy, copy=copy
+            [DOWN], None, fallback, notifier, 60.0 * minute, policy=policy, copy=copy
         )
         for minute in minutes
     ]
@@ -166,7 +170,7 @@ async def without_the_database(
 @pytest.mark.parametrize(
     "text", [DEEP, "!{", '{"entries', "[]", '{"entries": [[1, 2]]}', "{}", "3"]
 )
-def test_a_reserve_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
+def test_a_fallback_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
     post = Post()
     rounds = asyncio.run(without_the_database(post, Torn(text), range(1, 4)))
     told = [[notice.alert.name for notice in went.notices] for went in rounds]
@@ -177,25 +181,30 @@ def test_a_reserve_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
 
 
 def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
-    """In the reserve, and in the database: that one was taken for a database that is down."""
-    book, post = alert_state.AlertState(POLICY), Post()
-    book.advance([DOWN, alert.service_outage("storage", "no answer")], 0.0)
-    later = json.loads(book.dump())
+    """In the fallback, and in the database: that one was taken for a database that is down."""
+    state, post = alert_state.AlertState(POLICY), Post()
+    state.advance([DOWN, alert.service_outage("storage", "no answer")], 0.0)
+    later = json.loads(state.dump())
     later["entries"][1][1] = "acknowledged"  # a state that this version knows nothing of
     text = json.dumps(later)
     rounds = asyncio.run(without_the_database(post, Torn(text), [1, 2]))
     assert [n.alert.name for each in rounds for n in each.notices] == ["alerts-forgotten"]
     assert "1 of 2 entries" in rounds[0].faults[0]
 
-    asyncio.run(DatabaseShelf(sqlite.execute).load())  # makes the table
-    assert asyncio.run(DatabaseShelf(sqlite.execute).save(0, text))
+    asyncio.run(DatabaseAlertStore(sqlite.execute).load())  # makes the table
+    assert asyncio.run(DatabaseAlertStore(sqlite.execute).save(0, text))
     went = asyncio.run(
         evaluate_with_fallback(
-            [DOWN], DatabaseShelf(sqlite.execute), MemoryShelf(), post.courier, 60.0, policy=POLICY
+            [DOWN],
+            DatabaseAlertStore(sqlite.execute),
+            MemoryAlertStore(),
+            post.notifier,
+            60.0,
+            policy=POLICY,
         )
     )
     assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
-    kept = alert_state.load(asyncio.run(DatabaseShelf(sqlite.execute).load())[1])
+    kept = alert_state.load(asyncio.run(DatabaseAlertStore(sqlite.execute).load())[1])
     assert [each["alert"]["name"] for each in kept.history] == ["alerts-forgotten"]
     assert list(kept.entries) == ["service-outage{component=database}"]
 
@@ -204,25 +213,25 @@ def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -
 def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
     sqlite: SQLite, text: str
 ) -> None:
-    post, shelf = Post(), DatabaseShelf(sqlite.execute)
-    asyncio.run(shelf.load())
-    assert asyncio.run(shelf.save(0, text))
+    post, store = Post(), DatabaseAlertStore(sqlite.execute)
+    asyncio.run(store.load())
+    assert asyncio.run(store.save(0, text))
     went = asyncio.run(
-        evaluate_with_fallback([], shelf, MemoryShelf(), post.courier, 60.0, policy=POLICY)
+        evaluate_with_fallback([], store, MemoryAlertStore(), post.notifier, 60.0, policy=POLICY)
     )
     assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
-    assert alert_state.load(asyncio.run(shelf.load())[1]).history
+    assert alert_state.load(asyncio.run(store.load())[1]).history
 
 
-def test_who_was_told_is_not_told_again_where_the_reserve_is_torn() -> None:
-    post, reserve, copy = Post(), MemoryShelf(), Copy()
-    asyncio.run(without_the_database(post, reserve, [1, 2], copy))
+def test_who_was_told_is_not_told_again_where_the_fallback_is_torn() -> None:
+    post, fallback, copy = Post(), MemoryAlertStore(), Copy()
+    asyncio.run(without_the_database(post, fallback, [1, 2], copy))
     assert post.arrived == 1
     asyncio.run(without_the_database(post, Torn('{"entries'), [3, 4], copy))
     assert post.arrived == 2  # that it was torn, and nothing else
 
 
-class Bucket(MemoryShelf):
+class Bucket(MemoryAlertStore):
     """A bucket that may be away."""
 
     def __init__(self) -> None:
@@ -248,7 +257,7 @@ class Bucket(MemoryShelf):
             raise ConnectionError("HTTP 503")
 
 
-def test_without_database_and_reserve_one_process_tells_once_an_hour() -> None:
+def test_without_database_and_fallback_one_process_tells_once_an_hour() -> None:
     post, bucket, copy = Post(), Bucket(), Copy()
     bucket.is_away = True
     rounds = asyncio.run(without_the_database(post, bucket, range(1, 61), copy))
@@ -272,11 +281,11 @@ def test_what_was_told_without_either_ends_once_whichever_comes_back_first(
     sqlite: SQLite, first: str
 ) -> None:
     post, bucket, copy, policy = Post(), Bucket(), Copy(), Policy(hold=60, clear=60)
-    shelf = DatabaseShelf(sqlite.execute)
+    store = DatabaseAlertStore(sqlite.execute)
 
-    async def go(minute: int, due: Sequence[Alert], store: DatabaseShelf | None) -> list[str]:
+    async def go(minute: int, due: Sequence[Alert], store: DatabaseAlertStore | None) -> list[str]:
         went = await evaluate_with_fallback(
-            due, store, bucket, post.courier, 60.0 * minute, policy=policy, copy=copy
+            due, store, bucket, post.notifier, 60.0 * minute, policy=policy, copy=copy
         )
         return [f"{each.what.value} {each.alert.key}" for each in went.notices]
 
@@ -285,15 +294,15 @@ def test_what_was_told_without_either_ends_once_whichever_comes_back_first(
         bucket.is_away = True
         told = [await go(2, [DOWN], None), await go(3, [DOWN], None)]
         bucket.is_away = first == "database"
-        told.append(await go(4, [DOWN], None if first == "bucket" else shelf))
+        told.append(await go(4, [DOWN], None if first == "bucket" else store))
         for minute in range(5, 8):
-            told.append(await go(minute, [], shelf))
+            told.append(await go(minute, [], store))
         bucket.is_away = False
-        return [*told, await go(300, [], shelf), await go(301, [], shelf)]
+        return [*told, await go(300, [], store), await go(301, [], store)]
 
     told = [each for round_ in asyncio.run(story()) for each in round_]
     name = "service-outage{component=database}"
     assert told == [f"firing {name}", f"resolved {name}"]
-    history = alert_state.load(asyncio.run(shelf.load())[1]).history
+    history = alert_state.load(asyncio.run(store.load())[1]).history
     assert [entry["what"] for entry in history] == ["firing", "resolved"]
     assert asyncio.run(bucket.load()) == (0, "")

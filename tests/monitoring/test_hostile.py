@@ -18,7 +18,7 @@ from xswarm_monitoring.alert_state import AlertState, Notice, Policy, Silence
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, reset_current, set_current
-from xswarm_monitoring.evaluation import MemoryShelf
+from xswarm_monitoring.evaluation import MemoryAlertStore
 from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import Notifier
@@ -131,9 +131,9 @@ def test_no_value_of_an_applications_breaks_what_is_measured(
 
 def test_an_alert_about_strange_things_is_stored_and_can_be_silenced() -> None:
     failed = alert.payment_failed(HALF, Decimal("9.90"), "eur", f"{HALF}\n\x1b[2J")  # type: ignore[arg-type]
-    book = AlertState()
-    book.happened(failed, 0)
-    book.dump().encode()
+    state = AlertState()
+    state.happened(failed, 0)
+    state.dump().encode()
     shown = alert.degraded("GET /users/[id]", "HTTP 500")
     quoted = alert.Alert('it\'s "odd"', alert.Severity.INFO, "x", {"of": 'a"b,c=d'})
     for each in (shown, quoted):
@@ -141,25 +141,25 @@ def test_an_alert_about_strange_things_is_stored_and_can_be_silenced() -> None:
     assert not Silence("service-[a-z]*", math.inf, "").matches(shown)
 
 
-def went(book: MemoryShelf, due: Sequence[alert.Alert], now: float) -> Sequence[Notice]:
+def went(state: MemoryAlertStore, due: Sequence[alert.Alert], now: float) -> Sequence[Notice]:
     async def sleep(_seconds: float) -> None: ...
 
     async def send(_request: Any) -> Any:
         raise AssertionError("there is no channel")
 
-    courier = Notifier((), send, sleep=sleep)
-    return asyncio.run(evaluation.patrol(due, book, courier, now, policy=Policy())).notices
+    notifier = Notifier((), send, sleep=sleep)
+    return asyncio.run(evaluation.evaluate(due, state, notifier, now, policy=Policy())).notices
 
 
 @pytest.mark.parametrize("ahead", [3600.0, 400 * DAY])
 def test_a_clock_that_was_ahead_keeps_no_alert_back(ahead: float) -> None:
     """Another watcher's clock, or this one's before it was put right."""
-    book, now, down = MemoryShelf(), 1_760_000_000.0, alert.service_outage("database", "x")
-    went(book, [down], now + ahead)
-    went(book, [down], now)
-    assert went(book, [down], now + 60), "it fires after a minute, by the right clock"
+    state, now, down = MemoryAlertStore(), 1_760_000_000.0, alert.service_outage("database", "x")
+    went(state, [down], now + ahead)
+    went(state, [down], now)
+    assert went(state, [down], now + 60), "it fires after a minute, by the right clock"
     for minute in range(2, 8):
-        ended = went(book, [], now + 60 * minute)
+        ended = went(state, [], now + 60 * minute)
     assert "resolved" in {each.what.value for each in ended}, ended
 
 

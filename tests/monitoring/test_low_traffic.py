@@ -16,7 +16,7 @@ from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import asgi, instruments
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.asgi import App
-from xswarm_monitoring.evaluation import DatabaseShelf
+from xswarm_monitoring.evaluation import DatabaseAlertStore
 
 
 def test_one_request_a_minute_over_isolates_of_two_minutes_is_kept(
@@ -101,7 +101,7 @@ def test_the_queries_of_flush_scrape_and_round_are_the_monitors_own(
         await keeper.maintain(None, "v1")
         await keeper.total(None, "v1")
         await keeper.gather(None, "v1", hands.now - 60)
-        await DatabaseShelf(keeper.execute(None) or execute).load()
+        await DatabaseAlertStore(keeper.execute(None) or execute).load()
 
     asyncio.run(all_of_it())
     whole = measured.total()

@@ -56,7 +56,7 @@ class Services:
         self.slept.append(seconds)
 
     @property
-    def courier(self) -> Notifier:
+    def notifier(self) -> Notifier:
         return Notifier(CHANNELS, self.send, sleep=self.sleep, wall=lambda: 0.0)
 
 
@@ -64,8 +64,8 @@ def notice(severity: Severity) -> Notice:
     return Notice(What.FIRING, Alert("it", severity, "It is down"), 0.0, 0.0)
 
 
-def deliver(services: Services, severity: Severity, book: AlertState | None = None) -> bool:
-    return asyncio.run(services.courier.deliver(book or AlertState(), [notice(severity)]))
+def deliver(services: Services, severity: Severity, state: AlertState | None = None) -> bool:
+    return asyncio.run(services.notifier.deliver(state or AlertState(), [notice(severity)]))
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_each_severity_takes_its_channels(severity: Severity, asked: set[str]) -
 
 @pytest.mark.parametrize("severity", [Severity.WARNING, Severity.ERROR, Severity.CRITICAL])
 def test_with_slack_and_sendgrid_down_the_sms_still_arrives(severity: Severity) -> None:
-    services, book = Services(slack=DOWN, sendgrid=DOWN), AlertState()
-    assert deliver(services, severity, book)
+    services, state = Services(slack=DOWN, sendgrid=DOWN), AlertState()
+    assert deliver(services, severity, state)
     assert services.asked.count("twilio") == 1
-    assert book.history[-1]["channels"] == {
+    assert state.history[-1]["channels"] == {
         "slack": "failed: ConnectionError: refused",
         "email": "failed: ConnectionError: refused",
         "sms": "delivered",
@@ -111,14 +111,14 @@ def test_an_info_wakes_nobody_by_sms() -> None:
 
 
 def test_what_reached_nobody_is_kept_and_sent_with_the_next() -> None:
-    book = AlertState()
-    assert not deliver(Services(DOWN, DOWN, DOWN), Severity.CRITICAL, book)
-    assert len(book.undelivered) == 1
+    state = AlertState()
+    assert not deliver(Services(DOWN, DOWN, DOWN), Severity.CRITICAL, state)
+    assert len(state.undelivered) == 1
     services = Services()
-    assert asyncio.run(services.courier.deliver(book, []))
+    assert asyncio.run(services.notifier.deliver(state, []))
     assert sorted(services.asked) == ["sendgrid", "slack", "twilio"]
-    assert book.undelivered == []
-    assert [set(entry["channels"].values()) for entry in book.history] == [
+    assert state.undelivered == []
+    assert [set(entry["channels"].values()) for entry in state.history] == [
         {"failed: ConnectionError: refused"},
         {"delivered"},
     ]
@@ -127,7 +127,7 @@ def test_what_reached_nobody_is_kept_and_sent_with_the_next() -> None:
 def test_all_notices_of_one_moment_are_one_message_a_channel() -> None:
     services = Services()
     notices = [notice(Severity.CRITICAL)] * 5 + [notice(Severity.INFO)] * 5
-    asyncio.run(services.courier.deliver(AlertState(), notices))
+    asyncio.run(services.notifier.deliver(AlertState(), notices))
     assert sorted(services.asked) == ["sendgrid", "slack", "twilio"]
 
 
@@ -140,18 +140,18 @@ def test_retry_after_is_honoured() -> None:
 
 def test_a_service_that_is_busy_for_ever_is_asked_three_times() -> None:
     services = Services(slack=always(Response(429, {"retry-after": "1"})))
-    book = AlertState()
-    assert deliver(services, Severity.WARNING, book)
+    state = AlertState()
+    assert deliver(services, Severity.WARNING, state)
     assert services.asked == ["slack", "slack", "slack", "sendgrid"]
-    assert book.history[-1]["channels"]["slack"] == "failed: HTTP 429"
+    assert state.history[-1]["channels"]["slack"] == "failed: HTTP 429"
 
 
 def test_a_service_that_asks_for_long_patience_is_given_up_for_now() -> None:
-    services, book = Services(slack=always(Response(429, {"retry-after": "3600"}))), AlertState()
-    assert deliver(services, Severity.WARNING, book)
+    services, state = Services(slack=always(Response(429, {"retry-after": "3600"}))), AlertState()
+    assert deliver(services, Severity.WARNING, state)
     assert services.asked == ["slack", "sendgrid"]
     assert services.slept == []
-    assert book.history[-1]["channels"]["slack"] == "failed: HTTP 429; it asks to wait 3600 s"
+    assert state.history[-1]["channels"]["slack"] == "failed: HTTP 429; it asks to wait 3600 s"
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410])
@@ -169,15 +169,15 @@ def test_a_failure_is_repeated_with_growing_pauses(status: int) -> None:
 
 
 def test_a_channel_that_is_not_set_up_is_named_and_another_stands_in() -> None:
-    services, book = Services(), AlertState()
-    courier = Notifier(CHANNELS[1:], services.send, sleep=services.sleep)
-    assert asyncio.run(courier.deliver(book, [notice(Severity.WARNING)]))
-    assert book.history[-1]["channels"] == {"slack": "not set up", "email": "delivered"}
+    services, state = Services(), AlertState()
+    notifier = Notifier(CHANNELS[1:], services.send, sleep=services.sleep)
+    assert asyncio.run(notifier.deliver(state, [notice(Severity.WARNING)]))
+    assert state.history[-1]["channels"] == {"slack": "not set up", "email": "delivered"}
 
 
 def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
     """Whoever sends may have no time limit, and the telephone comes after Slack."""
-    services, book, hung = Services(), AlertState(), list[str]()
+    services, state, hung = Services(), AlertState(), list[str]()
 
     async def send(request: Outgoing) -> Response:
         if "slack" in request.url:
@@ -186,9 +186,9 @@ def test_a_channel_that_hangs_keeps_no_other_waiting() -> None:
         return await services.send(request)
 
     patience = Patience(attempts=2, answer=0.02)
-    courier = Notifier(CHANNELS, send, sleep=services.sleep, patience=patience)
-    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
-    assert book.history[-1]["channels"] == {
+    notifier = Notifier(CHANNELS, send, sleep=services.sleep, patience=patience)
+    assert asyncio.run(notifier.deliver(state, [notice(Severity.CRITICAL)]))
+    assert state.history[-1]["channels"] == {
         "slack": "failed: no answer in 0.02 s",
         "email": "delivered",
         "sms": "delivered",
@@ -201,11 +201,11 @@ def test_a_channel_that_breaks_keeps_no_other_from_telling() -> None:
         def request(self, notices: Sequence[Notice]) -> Outgoing:
             raise KeyError("severity")
 
-    services, book = Services(), AlertState()
+    services, state = Services(), AlertState()
     broken: list[Channel] = [Broken("https://slack.test/hook", "x"), *CHANNELS[1:]]
-    courier = Notifier(broken, services.send, sleep=services.sleep)
-    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
-    assert book.history[-1]["channels"] == {
+    notifier = Notifier(broken, services.send, sleep=services.sleep)
+    assert asyncio.run(notifier.deliver(state, [notice(Severity.CRITICAL)]))
+    assert state.history[-1]["channels"] == {
         "slack": "failed: KeyError: 'severity'",
         "email": "delivered",
         "sms": "delivered",
@@ -213,7 +213,7 @@ def test_a_channel_that_breaks_keeps_no_other_from_telling() -> None:
 
 
 def test_the_telephone_rings_before_a_slack_that_is_slow_has_answered() -> None:
-    services, book = Services(), AlertState()
+    services, state = Services(), AlertState()
 
     async def send(request: Outgoing) -> Response:
         name = request.url.split("/")[2].split(".")[0]
@@ -222,14 +222,14 @@ def test_the_telephone_rings_before_a_slack_that_is_slow_has_answered() -> None:
                 await asyncio.sleep(0)
         return await services.send(request)
 
-    courier = Notifier(CHANNELS, send, sleep=services.sleep, patience=Patience(answer=5.0))
-    assert asyncio.run(courier.deliver(book, [notice(Severity.CRITICAL)]))
-    assert set(book.history[-1]["channels"].values()) == {"delivered"}
+    notifier = Notifier(CHANNELS, send, sleep=services.sleep, patience=Patience(answer=5.0))
+    assert asyncio.run(notifier.deliver(state, [notice(Severity.CRITICAL)]))
+    assert set(state.history[-1]["channels"].values()) == {"delivered"}
 
 
 def test_a_channel_that_keeps_failing_slowly_is_given_up_as_a_whole() -> None:
     """Each answer came in time, and three of them with their pauses outlasted the lease."""
-    services, book = Services(), AlertState()
+    services, state = Services(), AlertState()
 
     async def send(request: Outgoing) -> Response:
         if "slack" in request.url:
@@ -238,9 +238,9 @@ def test_a_channel_that_keeps_failing_slowly_is_given_up_as_a_whole() -> None:
         return await services.send(request)
 
     patience = Patience(attempts=100, pause=0.0, answer=0.1)
-    courier = Notifier(CHANNELS, send, sleep=asyncio.sleep, patience=patience)
-    assert asyncio.run(courier.deliver(book, [notice(Severity.WARNING)]))
-    assert book.history[-1]["channels"] == {
+    notifier = Notifier(CHANNELS, send, sleep=asyncio.sleep, patience=patience)
+    assert asyncio.run(notifier.deliver(state, [notice(Severity.WARNING)]))
+    assert state.history[-1]["channels"] == {
         "slack": "failed: no answer in 0.1 s",
         "email": "delivered",
     }
@@ -252,10 +252,10 @@ def test_channels_that_hang_do_not_outlast_the_lease() -> None:
 
 
 def test_an_event_is_announced_at_once() -> None:
-    services, book = Services(), AlertState()
+    services, state = Services(), AlertState()
     failed = alert.deployment_failed("v9", "migrate", "syntax error")
-    assert asyncio.run(services.courier.announce(book, failed))
-    assert asyncio.run(services.courier.announce(book, failed))
+    assert asyncio.run(services.notifier.announce(state, failed))
+    assert asyncio.run(services.notifier.announce(state, failed))
     assert services.asked.count("twilio") == 1
 
 

@@ -14,7 +14,11 @@ from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Silence, What
 from xswarm_monitoring.channels import Slack
-from xswarm_monitoring.evaluation import DatabaseShelf, MemoryShelf, evaluate_with_fallback
+from xswarm_monitoring.evaluation import (
+    DatabaseAlertStore,
+    MemoryAlertStore,
+    evaluate_with_fallback,
+)
 from xswarm_monitoring.notifier import Notifier
 
 
@@ -50,14 +54,14 @@ def test_without_the_database_a_storm_is_one_message_all_the_same(hands: Hands) 
 
 
 def test_amounts_of_several_currencies_stand_apart() -> None:
-    book = AlertState()
+    state = AlertState()
     for number in range(3):
-        assert book.happened(failed(number), float(number)) == []
-    book.happened(alert.payment_failed("c", 5, "eur", "x"), 4.0)
-    (notice,) = book.summed_up(6.0)
+        assert state.happened(failed(number), float(number)) == []
+    state.happened(alert.payment_failed("c", 5, "eur", "x"), 4.0)
+    (notice,) = state.summed_up(6.0)
     assert (notice.times, notice.alert.amounts) == (4, {"USD": 87.0, "EUR": 5.0})
-    book.happened(failed(9), 7.0)
-    (later,) = book.summed_up(1000.0)
+    state.happened(failed(9), 7.0)
+    (later,) = state.summed_up(1000.0)
     assert (later.times, later.alert.amounts) == (1, {"USD": 29.0})
 
 
@@ -65,30 +69,30 @@ DOWN = alert.service_outage("database", "no answer")
 
 
 def test_what_is_due_every_other_round_for_four_hours_is_told_as_flapping() -> None:
-    book, told = AlertState(), list[tuple[float, What]]()
+    state, told = AlertState(), list[tuple[float, What]]()
     for minute in range(12 * 60):
         due = [DOWN] if minute % 2 and minute < 240 else []
-        told += [(minute, notice.what) for notice in book.advance(due, 60.0 * minute)]
-        book = alert_state.load(book.dump())
+        told += [(minute, notice.what) for notice in state.advance(due, 60.0 * minute)]
+        state = alert_state.load(state.dump())
     whats = [what for _, what in told]
     assert whats[0] is What.FLAPPING
     assert told[0][0] < 10
     assert whats[-1] is What.RESOLVED
     assert len(whats) < 8
-    assert not book.entries
+    assert not state.entries
 
 
 def test_what_was_told_while_the_database_was_away_stays_in_the_history(
     hands: Hands, sqlite: SQLite
 ) -> None:
-    people, reserve = People(), MemoryShelf()
-    courier = Notifier([Slack("https://h.test", "s")], people.send, sleep=asyncio.sleep)
-    shelf = DatabaseShelf(sqlite.execute)
+    people, fallback = People(), MemoryAlertStore()
+    notifier = Notifier([Slack("https://h.test", "s")], people.send, sleep=asyncio.sleep)
+    store = DatabaseAlertStore(sqlite.execute)
 
     async def round_(due: list[Alert], *, away: bool) -> None:
         hands.turn(60)
-        where = None if away else shelf
-        await evaluate_with_fallback(due, where, reserve, courier, hands.now)
+        where = None if away else store
+        await evaluate_with_fallback(due, where, fallback, notifier, hands.now)
 
     for _ in range(5):
         asyncio.run(round_([DOWN], away=True))
@@ -98,10 +102,10 @@ def test_what_was_told_while_the_database_was_away_stays_in_the_history(
         "s: CRITICAL: database is down",
         "s: RESOLVED: database is down",
     ]
-    book = alert_state.load(asyncio.run(shelf.load())[1])
-    told = [(entry["what"], entry["alert"]["name"]) for entry in book.history]
+    state = alert_state.load(asyncio.run(store.load())[1])
+    told = [(entry["what"], entry["alert"]["name"]) for entry in state.history]
     assert told == [("firing", "service-outage"), ("resolved", "service-outage")]
-    assert asyncio.run(reserve.load()) == (0, "")
+    assert asyncio.run(fallback.load()) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -119,10 +123,10 @@ def test_a_silence_matches_a_name_as_documents_write_it(pattern: str, matches: b
 
 
 def test_a_book_of_an_earlier_version_is_read() -> None:
-    book = AlertState()
-    book.advance([DOWN], 1.0)
-    book.happened(Alert("x", Severity.INFO, "y"), 1.0)
-    old = json.loads(book.dump())
+    state = AlertState()
+    state.advance([DOWN], 1.0)
+    state.happened(Alert("x", Severity.INFO, "y"), 1.0)
+    old = json.loads(state.dump())
     for entry in old["entries"]:
         entry.pop()
     for event in old["events"]:

@@ -13,7 +13,7 @@ from xswarm_monitoring.alert_state import AlertState, Policy
 from xswarm_monitoring.answer import Answer, Request
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.channels import Slack
-from xswarm_monitoring.evaluation import DatabaseShelf
+from xswarm_monitoring.evaluation import DatabaseAlertStore
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Rules
@@ -162,10 +162,10 @@ def test_budgets_and_alerts_are_for_administrators(hands: Hands, sqlite: SQLite)
     (availability, latency) = asked("/api/slo")["objectives"]
     assert (availability["requests"], availability["bad"], latency["bad"]) == (4, 1, 0)
     assert asked("/api/alerts") == {"on": [], "silences": [], "history": [], "incomplete": ""}
-    book = AlertState(Policy(hold=0))
-    book.advance([service_outage("database", "x")], hands.now)
-    shelf = DatabaseShelf(sqlite.execute)
-    asyncio.run(shelf.save(0, book.dump()))
+    state = AlertState(Policy(hold=0))
+    state.advance([service_outage("database", "x")], hands.now)
+    store = DatabaseAlertStore(sqlite.execute)
+    asyncio.run(store.save(0, state.dump()))
     (alert,) = asked("/api/alerts")["on"]
     assert (alert["name"], alert["state"]) == ("service-outage", "firing")
 

@@ -89,12 +89,12 @@ def day() -> Iterator[Figure]:
 
 def flapping() -> Figure:
     """Let an alert be due every other round, for four hours."""
-    book, told = AlertState(), list[tuple[int, What]]()
+    state, told = AlertState(), list[tuple[int, What]]()
     down = service_outage("database", "no answer")
     for minute in range(12 * 60):
         due = [down] if minute % 2 and minute < 240 else []
-        told += [(minute, notice.what) for notice in book.advance(due, 60.0 * minute)]
-        book = alert_state.load(book.dump())
+        told += [(minute, notice.what) for notice in state.advance(due, 60.0 * minute)]
+        state = alert_state.load(state.dump())
     first, what = told[0]
     return Figure(
         "due every other round, for four hours",

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from xswarm_monitoring.asgi import Monitor
     from xswarm_monitoring.channels import Channel
 
-_BOOK = "monitoring/alerts.json"
+_STATE = "monitoring/alerts.json"
 
 
-class BucketShelf:
-    """Keep the book of alerts in the bucket while the database is away.
+class BucketAlertStore:
+    """Keep the state of the alerts in the bucket while the database is away.
 
     Args:
         storage: the bucket.
@@ -38,24 +38,24 @@ class BucketShelf:
         self._storage = storage
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
-        found = await self._storage.get(_BOOK)
+        """Return the state's revision and text; 0 and an empty text where there is none."""
+        found = await self._storage.get(_STATE)
         if found is None:
             return 0, ""
         kept = json.loads(found.body)
         return kept["revision"], kept["book"]
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         if (await self.load())[0] != revision:
             return False
         kept = json.dumps({"revision": revision + 1, "book": text})
-        await self._storage.put(_BOOK, kept.encode(), "application/json")
+        await self._storage.put(_STATE, kept.encode(), "application/json")
         return True
 
     async def forget(self) -> None:
-        """Forget the book."""
-        await self._storage.delete(_BOOK)
+        """Forget the state."""
+        await self._storage.delete(_STATE)
 
 
 def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) -> Scheduler:
@@ -72,7 +72,7 @@ def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) ->
         _channels,
         sending(fetch, configuration.time_limit),
         asyncio.sleep,
-        reserve=lambda environment: BucketShelf(Storage(environment)),
+        fallback=lambda environment: BucketAlertStore(Storage(environment)),
         window=rules.window,
         thresholds=rules.thresholds,
         policy=rules.policy,

@@ -1,4 +1,4 @@
-"""The book of alerts: what is wrong since when, who was told, and when to tell them again.
+"""The state of the alerts: what is wrong since when, who was told, and when to tell them again.
 
 It decides and remembers, and does nothing else: whoever keeps it (a cron trigger, ``inv
 monitor.watch``) gives it the alerts that are due and the time, and sends what it gives
@@ -19,7 +19,7 @@ from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.clock import iso
 
 HISTORY = 100
-"""How many entries the book's history keeps."""
+"""How many entries the state's history keeps."""
 SILENCED = "silenced"
 """How it went with a notice that a silence kept from people."""
 
@@ -140,7 +140,7 @@ class State(Enum):
 
 @dataclass
 class Entry:
-    """Hold what the book knows of one alert.
+    """Hold what the state knows of one alert.
 
     Args:
         alert: as it was last due.
@@ -169,7 +169,7 @@ class Entry:
 
 @dataclass
 class Event:
-    """Hold what the book knows of one event.
+    """Hold what the state knows of one event.
 
     Args:
         alert: as it last happened; its amounts are those of all that is unheard.
@@ -398,12 +398,12 @@ class AlertState:
         return any(silence.until > now and silence.matches(alert) for silence in self.silences)
 
     def adopt(self, history: Iterable[Mapping[str, Any]]) -> None:
-        """Take in what was told by another book, which stood in for this one meanwhile."""
+        """Take in what was told by another state, which stood in for this one meanwhile."""
         both = [*self.history, *(dict(entry) for entry in history)]
         self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
     def join(self, other: AlertState) -> None:
-        """Take in a book that went on by itself; of what both have, the later word counts."""
+        """Take in a state that went on by itself; of what both have, the later word counts."""
         for key, theirs in other.entries.items():
             mine = self.entries.get(key)
             if mine is None or mine.last_due < theirs.last_due:
@@ -430,7 +430,7 @@ class AlertState:
         return audible
 
     def dump(self) -> str:
-        """Return the book as JSON text."""
+        """Return the state as JSON text."""
         body = {
             "entries": [_entry_as_json(entry) for entry in self.entries.values()],
             "events": [_event_as_json(event) for event in self.events.values()],
@@ -451,48 +451,48 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
     try:
         return _read(json.loads(text), policy)
     except _UNREADABLE as error:
-        raise ValueError(f"not a book of alerts: {text[:80]}") from error
+        raise ValueError(f"not a state of the alerts: {text[:80]}") from error
 
 
 def _read(body: Any, policy: Policy | None) -> AlertState:
-    book = AlertState(policy)
+    state = AlertState(policy)
     entries = [_entry_from_json(data) for data in body["entries"]]
     events = [_event_from_json(data) for data in body["events"]]
-    book.silences = [Silence(*silence[:3]) for silence in body["silences"]]
-    book.history = sorted(body["history"], key=lambda entry: float(entry["time"]))
-    book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
-    book.telling_until = float(body["telling_until"])
-    book.entries = {entry.alert.key: entry for entry in entries}
-    book.events = {event.alert.key: event for event in events}
-    return book
+    state.silences = [Silence(*silence[:3]) for silence in body["silences"]]
+    state.history = sorted(body["history"], key=lambda entry: float(entry["time"]))
+    state.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
+    state.telling_until = float(body["telling_until"])
+    state.entries = {entry.alert.key: entry for entry in entries}
+    state.events = {event.alert.key: event for event in events}
+    return state
 
 
-def summary(book: AlertState) -> dict[str, Any]:
+def summary(state: AlertState) -> dict[str, Any]:
     """Return the alerts that are on, the silences, and the history, the oldest first."""
     return {
         "on": [
             each.alert.as_json()
             | {"state": each.state.value, "since": iso(each.since), "flapping": each.flapping}
-            for each in book.entries.values()
+            for each in state.entries.values()
             if each.state is not State.QUIET
         ],
         "silences": [
             {"pattern": each.pattern, "until": iso(each.until), "why": each.why}
-            for each in book.silences
+            for each in state.silences
         ],
         "history": [
             entry | {"time": iso(entry["time"]), "since": iso(entry["since"])}
-            for entry in book.history
+            for entry in state.history
         ],
     }
 
 
 # What came to be kept later stands in the alert. Version 1.0.0, which a rollback brings back, or
-# which answers beside this one in a canary, cannot read a book whose lists are longer than its own;
-# people would be told of nothing any more. What it does not know in an alert it passes over.
+# which answers beside this one in a canary, cannot read a state whose lists are longer than its
+# own; people would be told of nothing any more. What it does not know in an alert it passes over.
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
-    # Nobody is written, too: a book without it is an earlier version's.
+    # Nobody is written, too: a state without it is an earlier version's.
     told_as = entry.told_as.name if entry.told_as else None
     alert = entry.alert.as_json() | {"told_as": told_as, "recent": entry.recent}
     return [alert, entry.state.value, *times, entry.flapping, entry.by]

@@ -56,18 +56,19 @@ _LENGTH = len(_REQUEST_ID)  # and of the other name
 
 @dataclass
 class Untold:
-    """Hold the events of this process that are not in the book of alerts yet.
+    """Hold the events of this process that are not in the state of the alerts yet.
 
     Args:
         events: those.
         told_until: until when somebody is at telling them, by the clock's timer.
-        shelf: keeps a book in this process, while the one of all cannot be had.
-        copy: what this process knows of the book's reserve; see :mod:`xswarm_monitoring.reserve`.
+        store: keeps a state in this process, while the one of all cannot be had.
+        copy: what this process knows of the state in the fallback; see
+            :mod:`xswarm_monitoring.fallback_store`.
     """
 
     events: list[Alert] = field(default_factory=list)
     told_until: float = float("-inf")
-    shelf: Any = None
+    store: Any = None
     copy: Any = None
 
 

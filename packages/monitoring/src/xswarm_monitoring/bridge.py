@@ -89,12 +89,12 @@ class Bridge:
             return 400, f"this is no webhook of Alertmanager's: {type(error).__name__}"
         if not told:
             return 200, "nothing to tell"
-        book = AlertState()
-        courier = Notifier(
+        state = AlertState()
+        notifier = Notifier(
             self.sms, self.send, sleep=asyncio.sleep, routes=_ROUTES, patience=_PATIENCE
         )
-        delivered = await courier.deliver(book, told)
-        went = str(book.history[-1]["channels"]["sms"])
+        delivered = await notifier.deliver(state, told)
+        went = str(state.history[-1]["channels"]["sms"])
         return (200, went) if delivered else (502, went)
 
 

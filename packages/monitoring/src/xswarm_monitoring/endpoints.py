@@ -256,15 +256,15 @@ class Endpoints:
         if not self.is_administrator(request):
             return _refused()
         from xswarm_monitoring import alert_state  # asked for by the dashboard alone
-        from xswarm_monitoring.evaluation import DatabaseShelf
+        from xswarm_monitoring.evaluation import DatabaseAlertStore
 
-        execute, book, incomplete = self.keeper.execute(request.env), alert_state.AlertState(), ""
+        execute, state, incomplete = self.keeper.execute(request.env), alert_state.AlertState(), ""
         try:
-            _, text = await DatabaseShelf(execute).load() if execute else (0, "")
-            book = alert_state.load(text) if text else book
+            _, text = await DatabaseAlertStore(execute).load() if execute else (0, "")
+            state = alert_state.load(text) if text else state
         except Exception as error:
             incomplete = described(error)
-        return _json(200, alert_state.summary(book) | {"incomplete": incomplete})
+        return _json(200, alert_state.summary(state) | {"incomplete": incomplete})
 
     async def tail(self, request: Request) -> Answer:
         """Measure another Worker by its tail events, sent by whoever has the admin token."""

@@ -1,6 +1,6 @@
-"""Go a round: keep the book of what is wrong, and tell people.
+"""Evaluate the alerts that are due: keep what is wrong, and tell people.
 
-The book is saved with what is to be told before it is told. So a round that is cut off is
+The state is saved with what is to be told before it is told. So a round that is cut off is
 made up for by the next one, and of two rounds at once only one tells.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xswarm_monitoring import alert as alerts
-from xswarm_monitoring import alert_state as books
+from xswarm_monitoring import alert_state
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import LEASE, AlertState, Entry, Notice, Policy
+from xswarm_monitoring.fallback_store import AlertStore, Backed, Copy, FallbackStore, Recovering
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.plain import described
-from xswarm_monitoring.reserve import AlertStore, Backed, Copy, FallbackStore, Recovering
 from xswarm_monitoring.storage import Execute
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
@@ -27,42 +27,42 @@ _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
 _TOLD_ALONE = 10  # minutes
 
 
-class MemoryShelf:
-    """Keep a book in this process, for as long as that lives."""
+class MemoryAlertStore:
+    """Keep a state in this process, for as long as that lives."""
 
     def __init__(self) -> None:
         self._revision, self._text = 0, ""
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
+        """Return the state's revision and text; 0 and an empty text where there is none."""
         return self._revision, self._text
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         if revision != self._revision:
             return False
         self._revision, self._text = revision + 1, text
         return True
 
     async def forget(self) -> None:
-        """Forget the book."""
+        """Forget the state."""
         self._revision, self._text = 0, ""
 
 
-class DatabaseShelf:
-    """Keep the book in the database, through an injected ``execute``."""
+class DatabaseAlertStore:
+    """Keep the state in the database, through an injected ``execute``."""
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
+        """Return the state's revision and text; 0 and an empty text where there is none."""
         await self._execute(_SCHEMA, ())
         rows = await self._execute(_LOAD, ())
         return (int(rows[0][0]), str(rows[0][1])) if rows else (0, "")
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         if revision == 0:
             return bool(await self._execute(_FIRST, (text,)))
         return bool(await self._execute(_NEXT, (text, revision)))
@@ -79,7 +79,7 @@ class Evaluation:
         went: for each notice, how each channel took it.
         collecting: whether events are collected, of which people are to be told soon.
         on: the alerts that are on; None: another round knows.
-        faults: what was wrong with what keeps the book, for the log.
+        faults: what was wrong with what keeps the state, for the log.
     """
 
     notices: Sequence[Notice]
@@ -91,7 +91,7 @@ class Evaluation:
     faults: Sequence[str] = ()
 
     def and_(self, other: Evaluation) -> Evaluation:
-        """Join what another book told."""
+        """Join what another state told."""
         return Evaluation(
             [*self.notices, *other.notices],
             self.delivered and other.delivered,
@@ -102,83 +102,83 @@ class Evaluation:
         )
 
 
-async def patrol(
+async def evaluate(
     due: Sequence[Alert] | None,
-    shelf: AlertStore,
-    courier: Notifier,
+    store: AlertStore,
+    notifier: Notifier,
     now: float,
     *,
     events: Sequence[Alert] = (),
     policy: Policy | None = None,
     by: str = "",
-    prepare: Callable[[AlertState], None] = lambda _book: None,
+    prepare: Callable[[AlertState], None] = lambda _state: None,
 ) -> Evaluation:
-    """Go one round.
+    """Evaluate once.
 
     Args:
         due: the conditions that hold now, see :func:`xswarm_monitoring.rules.judge`; None:
             nobody looked, there are only events.
-        shelf: keeps the book.
-        courier: tells people.
+        store: keeps the state.
+        notifier: tells people.
         now: seconds since 1970.
         events: what happened since the last round.
         policy: when people are told.
         by: who watches, see :meth:`xswarm_monitoring.alert_state.AlertState.advance`.
-        prepare: changes the book first, e.g. adds a silence.
+        prepare: changes the state first, e.g. adds a silence.
 
     Raises:
-        Exception: what the shelf raised; then nobody was told.
+        Exception: what the store raised; then nobody was told.
     """
-    revision, text = await shelf.load()
-    book = books.load(text, policy) if text else AlertState(policy)
-    if now < book.telling_until <= now + LEASE:  # else another's clock was ahead
+    revision, text = await store.load()
+    state = alert_state.load(text, policy) if text else AlertState(policy)
+    if now < state.telling_until <= now + LEASE:  # else another's clock was ahead
         return Evaluation((), delivered=False, ours=False)
-    book.set_clock(now)
-    prepare(book)
-    notices = book.take_undelivered()
-    notices += [] if due is None else book.advance(due, now, by)
-    notices += [notice for event in events for notice in book.happened(event, now)]
-    notices += book.summed_up(now)
-    collecting = any(event.collected for event in book.events.values())
-    on = book.on()
-    if not notices and book.dump() == text:
+    state.set_clock(now)
+    prepare(state)
+    notices = state.take_undelivered()
+    notices += [] if due is None else state.advance(due, now, by)
+    notices += [notice for event in events for notice in state.happened(event, now)]
+    notices += state.summed_up(now)
+    collecting = any(event.collected for event in state.events.values())
+    on = state.on()
+    if not notices and state.dump() == text:
         # Nothing new: a database bills what is written.
         return Evaluation((), delivered=True, collecting=collecting, on=on)
-    book.keep_undelivered(notices)
-    book.telling_until = now + LEASE if notices else 0.0
-    if not await shelf.save(revision, book.dump()):
+    state.keep_undelivered(notices)
+    state.telling_until = now + LEASE if notices else 0.0
+    if not await store.save(revision, state.dump()):
         return Evaluation((), delivered=False, ours=False)
     if not notices:
         return Evaluation((), delivered=True, collecting=collecting, on=on)
-    delivered = await courier.deliver(book, ())
-    book.telling_until = 0.0
-    await shelf.save(revision + 1, book.dump())
-    went = [entry["channels"] for entry in book.history[-len(notices) :]]
+    delivered = await notifier.deliver(state, ())
+    state.telling_until = 0.0
+    await store.save(revision + 1, state.dump())
+    went = [entry["channels"] for entry in state.history[-len(notices) :]]
     return Evaluation(notices, delivered, went=went, collecting=collecting, on=on)
 
 
 @dataclass(frozen=True)
 class _Round:
-    """Go one round by one book or another; see :func:`patrol`."""
+    """Evaluate once, by the state of one store or another; see :func:`evaluate`."""
 
-    courier: Notifier
+    notifier: Notifier
     now: float
     policy: Policy
     by: str
 
     async def go(self, where: AlertStore, due: Sequence[Alert]) -> Evaluation:
-        """Go it by a book."""
-        return await patrol(due, where, self.courier, self.now, policy=self.policy, by=self.by)
+        """Go it by a state."""
+        return await evaluate(due, where, self.notifier, self.now, policy=self.policy, by=self.by)
 
-    async def by_reserve(self, reserve: Backed, due: Sequence[Alert]) -> Evaluation:
-        """Go it by the reserve's book, or by its copy here."""
+    async def by_fallback(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the fallback's state, or by its copy here."""
         went = Evaluation((), delivered=True)
-        if not reserve.away:
-            went = await self.go(reserve, due)  # a disk that is full is known once it is written
-        if not (why := reserve.away):
+        if not fallback.away:
+            went = await self.go(fallback, due)  # a disk that is full is known once it is written
+        if not (why := fallback.away):
             return went
         alone = replace(self, policy=_impatient(self.policy, self.now))
-        last = await alone.go(reserve, [_alone(each) for each in due])
+        last = await alone.go(fallback, [_alone(each) for each in due])
         faults = [f"it is kept in this process alone: {why}"]
         both = went.and_(last)
         return replace(both, ours=went.ours and last.ours, on=last.on, faults=faults)
@@ -190,8 +190,8 @@ class _Round:
         faults = [*went.faults, f"it could not be read: {lost}"]
         event = alerts.alerts_forgotten(lost)
         try:
-            told = await patrol(
-                None, where, self.courier, self.now, events=[event], policy=self.policy
+            told = await evaluate(
+                None, where, self.notifier, self.now, events=[event], policy=self.policy
             )
         except Exception as error:
             return replace(
@@ -202,47 +202,47 @@ class _Round:
 
 async def evaluate_with_fallback(
     due: Sequence[Alert],
-    shelf: AlertStore | None,
-    reserve: FallbackStore,
-    courier: Notifier,
+    store: AlertStore | None,
+    fallback: FallbackStore,
+    notifier: Notifier,
     now: float,
     *,
     policy: Policy | None = None,
     by: str = "",
     copy: Copy | None = None,
 ) -> Evaluation:
-    """Go one round, by a reserve while the shelf is away, and without either if need be.
+    """Go one round, by a fallback while the store is away, and without either if need be.
 
-    What began in the reserve ends there, so that each alert is told by one book. A reserve that
-    cannot be had is not needed while the shelf is there: that it is away may be the very outage.
+    What began in the fallback ends there, so that each alert is told by one state. A fallback that
+    cannot be had is not needed while the store is there: that it is away may be the very outage.
 
     Args:
         due: the conditions that hold now.
-        shelf: keeps the book; None: it is known to be away.
-        reserve: keeps a book meanwhile.
-        courier: tells people.
+        store: keeps the state; None: it is known to be away.
+        fallback: keeps a state meanwhile.
+        notifier: tells people.
         now: seconds since 1970.
         policy: when people are told.
         by: who watches.
-        copy: what this process keeps of the reserve's book from one round to the next.
+        copy: what this process keeps of the fallback's state from one round to the next.
     """
-    backed, here = Backed(reserve, copy or Copy()), _Round(courier, now, policy or Policy(), by)
+    backed, here = Backed(fallback, copy or Copy()), _Round(notifier, now, policy or Policy(), by)
     _, text = await backed.load()
-    begun = books.load(text, policy).entries if text else {}
-    if shelf is None:
-        return await here.telling(backed.lost, backed, await here.by_reserve(backed, due))
-    home = Recovering(shelf)
+    begun = alert_state.load(text, policy).entries if text else {}
+    if store is None:
+        return await here.telling(backed.lost, backed, await here.by_fallback(backed, due))
+    home = Recovering(store)
     try:
         went = await here.go(home, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
         outage = alerts.service_outage("database", described(error))
-        went = await here.by_reserve(backed, [*due, outage])
+        went = await here.by_fallback(backed, [*due, outage])
         return await here.telling(backed.lost, backed, went)
     went = await here.telling("; ".join(filter(None, (home.lost, backed.lost))), home, went)
     if not text:
         return went
     second = await here.go(backed, [each for each in due if each.key in begun])
-    await _bring_home(backed, shelf)
+    await _bring_home(backed, store)
     return went.and_(second)
 
 
@@ -260,23 +260,23 @@ def _alone(alert: Alert) -> Alert:
     return replace(alert, details={**alert.details, "note": note})
 
 
-async def _bring_home(reserve: FallbackStore, shelf: AlertStore) -> None:
-    """Move what the reserve told into the shelf's history; forget the reserve once it is done.
+async def _bring_home(fallback: FallbackStore, store: AlertStore) -> None:
+    """Move what the fallback told into the store's history; forget the fallback once it is done.
 
-    Where the shelf's book was changed meanwhile, a later round does so.
+    Where the store's state was changed meanwhile, a later round does so.
     """
-    kept, text = await reserve.load()
+    kept, text = await fallback.load()
     if not text:
         return
-    stood_in = books.load(text)
+    stood_in = alert_state.load(text)
     if stood_in.history:
-        revision, home = await shelf.load()
-        book = books.load(home) if home else AlertState()
-        book.adopt(stood_in.history)
-        if not await shelf.save(revision, book.dump()):
+        revision, home = await store.load()
+        state = alert_state.load(home) if home else AlertState()
+        state.adopt(stood_in.history)
+        if not await store.save(revision, state.dump()):
             return
         stood_in.history = []
     if stood_in.entries or stood_in.events or stood_in.undelivered:
-        await reserve.save(kept, stood_in.dump())
+        await fallback.save(kept, stood_in.dump())
     else:
-        await reserve.forget()
+        await fallback.forget()

@@ -91,26 +91,26 @@ class Notifier:
         self._send, self._sleep, self._wall = send, sleep, wall
         self._routes, self._patience = routes, patience or Patience()
 
-    async def deliver(self, book: AlertState, notices: Sequence[Notice]) -> bool:
-        """Send notices, and what reached nobody before; write into the book how it went.
+    async def deliver(self, state: AlertState, notices: Sequence[Notice]) -> bool:
+        """Send notices, and what reached nobody before; write into the state how it went.
 
         Gives whether each reached somebody.
 
         Args:
-            book: keeps the history, and what reached nobody.
+            state: keeps the history, and what reached nobody.
             notices: what people are to be told.
         """
-        waiting = [*book.take_undelivered(), *notices]
+        waiting = [*state.take_undelivered(), *notices]
         outcomes = await self.by_channels(waiting)
         for notice, went in zip(waiting, outcomes, strict=True):
-            book.record(notice, went)
+            state.record(notice, went)
         unheard = [n for n, went in zip(waiting, outcomes, strict=True) if not _reached(went)]
-        book.keep_undelivered(unheard)
+        state.keep_undelivered(unheard)
         return not unheard
 
-    async def announce(self, book: AlertState, alert: Alert) -> bool:
+    async def announce(self, state: AlertState, alert: Alert) -> bool:
         """Notify people of an event at once; returns whether it reached somebody."""
-        return await self.deliver(book, book.happened(alert, self._wall()))
+        return await self.deliver(state, state.happened(alert, self._wall()))
 
     async def by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
         """Send each channel one request for all that is meant for it.

@@ -1,7 +1,7 @@
 """Watch from within: what a cron trigger calls, every minute or so.
 
 One round flushes and merges the metrics, asks every probe, judges, and tells people. It
-shares the book of alerts with whoever watches from outside, so nobody is told twice.
+shares the state of the alerts with whoever watches from outside, so nobody is told twice.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.channels import Channel
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.evaluation import (
-    DatabaseShelf,
+    DatabaseAlertStore,
     Evaluation,
-    MemoryShelf,
+    MemoryAlertStore,
+    evaluate,
     evaluate_with_fallback,
-    patrol,
 )
+from xswarm_monitoring.fallback_store import AlertStore, Copy, FallbackStore
 from xswarm_monitoring.heartbeat import beat
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.instruments import ALERT_STATE_FAULTS
 from xswarm_monitoring.notifier import Notifier, Sleep
-from xswarm_monitoring.reserve import AlertStore, Copy, FallbackStore
 from xswarm_monitoring.rules import Thresholds, judge
 from xswarm_monitoring.selection import SUMMARY
 from xswarm_monitoring.status_page import StatusPage
@@ -39,7 +39,7 @@ from xswarm_monitoring.system import memory_limit, resident_memory
 from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
-_TRIES, _PAUSE = 20, 1.0  # of events for the book, and seconds between them at most
+_TRIES, _PAUSE = 20, 1.0  # of events for the state, and seconds between them at most
 _KEPT_FROM, _KEPT = 3600.0, 300.0  # seconds of a stretch, and for how long it is kept
 _STUCK = 60.0  # seconds after which who tells counts as ended with its isolate
 
@@ -53,7 +53,7 @@ class Scheduler:
         channels: gives the channels people are told by, from the Worker's ``env``.
         send: sends one request.
         sleep: waits some seconds.
-        reserve: gives what keeps the book of alerts while the database is away, from ``env``;
+        fallback: gives what keeps the state of the alerts while the database is away, from ``env``;
             this process' memory by default, which another isolate does not know.
         window: seconds that are judged.
         thresholds: where wrong begins.
@@ -68,8 +68,8 @@ class Scheduler:
     channels: Callable[[Any], Iterable[Channel]]
     send: Send
     sleep: Sleep
-    reserve: Callable[[Any], FallbackStore] = field(
-        default_factory=lambda: _in_memory(MemoryShelf())
+    fallback: Callable[[Any], FallbackStore] = field(
+        default_factory=lambda: _in_memory(MemoryAlertStore())
     )
     window: float = 300.0
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -87,13 +87,13 @@ class Scheduler:
                 not make a minute longer.
         """
         checks = await self.monitor.endpoints.checks(env, patient=True)
-        measured, shelf = await self._measured(env, now)
+        measured, store = await self._measured(env, now)
         judged = judge(measured, checks, self.thresholds, resident_memory(), memory_limit())
         alone = self.monitor.keeper.execute(env) is None
-        if alone or shelf is not None:
+        if alone or store is not None:
             judged += await self.monitor.endpoints.slo(env).alerts(partial(self._read, env, now))
         due = [self._around(each, env) for each in judged]
-        went = await self._evaluate(env, due, shelf, now)
+        went = await self._evaluate(env, due, store, now)
         await self._publish(env, Round(checks, due, went.on, now, WATCHER))
         if went.delivered or not went.ours:
             await self._beat(env)
@@ -107,17 +107,17 @@ class Scheduler:
             self.monitor.log.warning("the dead-man's switch did not hear of this round", why=why)
 
     async def _evaluate(
-        self, env: Any, due: Sequence[Alert], shelf: AlertStore | None, now: float
+        self, env: Any, due: Sequence[Alert], store: AlertStore | None, now: float
     ) -> Evaluation:
-        """Keep the book and tell people; what is wrong with what keeps it is logged and counted."""
-        monitor, reserve, courier = self.monitor, self.reserve(env), self._courier(env)
+        """Keep the state and tell people; what is wrong with its store is logged and counted."""
+        monitor, fallback, notifier = self.monitor, self.fallback(env), self._notifier(env)
         monitor.untold.copy = monitor.untold.copy or Copy()
         with as_monitor():
             went = await evaluate_with_fallback(
                 due,
-                shelf,
-                reserve,
-                courier,
+                store,
+                fallback,
+                notifier,
                 now,
                 policy=self.policy,
                 by=WATCHER,
@@ -142,7 +142,7 @@ class Scheduler:
     async def tell(self, env: Any, event: Alert) -> None:
         """Notify people of an event soon: let it run on after the answer.
 
-        What happens in this process meanwhile is told with it. Where the book cannot be had,
+        What happens in this process meanwhile is told with it. Where the state cannot be had,
         people are told all the same; what happens elsewhere is then not added up.
 
         Args:
@@ -163,36 +163,36 @@ class Scheduler:
     async def _tell_all(self, env: Any) -> None:
         execute = self.monitor.keeper.execute(env)
         try:
-            if execute and await self._tell_by(env, DatabaseShelf(execute)):
+            if execute and await self._tell_by(env, DatabaseAlertStore(execute)):
                 return
         except Exception as error:
-            self.monitor.log_raised(error, "the book of alerts could not be read")
+            self.monitor.log_raised(error, "the state of the alerts could not be read")
         untold = self.monitor.untold
-        untold.shelf = untold.shelf or MemoryShelf()
-        await self._tell_by(env, untold.shelf)
+        untold.store = untold.store or MemoryAlertStore()
+        await self._tell_by(env, untold.store)
 
-    async def _tell_by(self, env: Any, shelf: AlertStore) -> bool:
-        """Send all events by a book, those too that come meanwhile; return whether they are told.
+    async def _tell_by(self, env: Any, store: AlertStore) -> bool:
+        """Send all events by a state, those too that come meanwhile; return whether they are told.
 
         Raises:
-            Exception: what the shelf raised; the events are untold still.
+            Exception: what the store raised; the events are untold still.
         """
         untold = self.monitor.untold
         for _ in range(_TRIES):
             taken = len(untold.events)
-            went = await self._announce(env, untold.events[:taken], shelf)
+            went = await self._announce(env, untold.events[:taken], store)
             if went.ours:
                 del untold.events[:taken]
             if went.ours and not went.collecting and not untold.events:
                 return True
-            # Another is at it and has the book, unless more is to come.
+            # Another is at it and has the state, unless more is to come.
             await self.sleep(self.policy.gather if went.ours else random() * _PAUSE)  # noqa: S311
         return not untold.events
 
-    async def _announce(self, env: Any, events: Sequence[Alert], shelf: AlertStore) -> Evaluation:
-        now, courier = self.monitor.metrics.clock.wall(), self._courier(env)
+    async def _announce(self, env: Any, events: Sequence[Alert], store: AlertStore) -> Evaluation:
+        now, notifier = self.monitor.metrics.clock.wall(), self._notifier(env)
         with as_monitor():
-            return await patrol(None, shelf, courier, now, events=events, policy=self.policy)
+            return await evaluate(None, store, notifier, now, events=events, policy=self.policy)
 
     def _around(self, alert: Alert, env: Any) -> Alert:
         version = self.monitor.endpoints.version(env)
@@ -212,11 +212,11 @@ class Scheduler:
             self.monitor.stretches[seconds] = (now + _KEPT, measured)
         return measured
 
-    def _courier(self, env: Any) -> Notifier:
+    def _notifier(self, env: Any) -> Notifier:
         return Notifier(self.channels(env), self.send, sleep=self.sleep)
 
     async def _measured(self, env: Any, now: float) -> tuple[Window, AlertStore | None]:
-        """Return what all isolates measured, and the shelf; None while the database is away."""
+        """Return what all isolates measured, and the store; None while the database is away."""
         monitor, begin = self.monitor, now - self.window
         execute = monitor.keeper.execute(env)
         try:
@@ -226,9 +226,9 @@ class Scheduler:
             return window.merge(monitor.metrics.frames(self.window), begin, now), None
         version = monitor.endpoints.version_of(env)
         gathered = await monitor.keeper.gather(env, version, begin, None)
-        shelf = DatabaseShelf(execute) if execute and not gathered.incomplete else None
-        return window.merge(gathered.frames, begin, now), shelf
+        store = DatabaseAlertStore(execute) if execute and not gathered.incomplete else None
+        return window.merge(gathered.frames, begin, now), store
 
 
-def _in_memory(shelf: MemoryShelf) -> Callable[[Any], FallbackStore]:
-    return lambda _env: shelf
+def _in_memory(store: MemoryAlertStore) -> Callable[[Any], FallbackStore]:
+    return lambda _env: store

@@ -57,7 +57,7 @@ async def keep(page: StatusPage, execute: Execute, seen: Round) -> None:
 
 
 def _outages(on: Iterable[Entry]) -> dict[str, Outage]:
-    """Return from when to when components were down, as far as the book of alerts knows."""
+    """Return from when to when components were down, as far as the state of the alerts knows."""
     return {
         each.alert.labels["component"]: Outage(each.since, each.last_due)
         for each in on

@@ -1,4 +1,4 @@
-"""Keep the book of alerts: in the database, and in a file while the database is away."""
+"""Keep the state of the alerts: in the database, and in a file while the database is away."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _settle(answer: Future[list[Row]], read: Callable[[], list[Row]]) -> None:
 
 
 @dataclass(frozen=True)
-class FileShelf:
-    """Keep the book in a file; of two rounds at the same instant both may tell.
+class FileAlertStore:
+    """Keep the state in a file; of two rounds at the same instant both may tell.
 
     Args:
         path: the file; it and its folder are made when first needed.
@@ -66,7 +66,7 @@ class FileShelf:
     path: Path
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none.
+        """Return the state's revision and text; 0 and an empty text where there is none.
 
         Raises:
             ValueError: it cannot be read; it is kept beside, for whoever wants to know why.
@@ -82,7 +82,7 @@ class FileShelf:
             raise ValueError(f"{self.path.name} is now {aside.name}: {error}") from None
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         if (await self.load())[0] != revision:
             return False
         self.path.parent.mkdir(parents=True, exist_ok=True)

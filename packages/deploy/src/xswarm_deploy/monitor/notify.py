@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 MISSING: Final = "not set up"
-"""How the courier says that there is no such channel."""
+"""How the notifier says that there is no such channel."""
 
 
-def courier(settings: Settings) -> Notifier:
+def notifier(settings: Settings) -> Notifier:
     """Return what brings notices to people, by the channels that are set up."""
     return Notifier(channels(settings), send, sleep=asyncio.sleep)
 
@@ -40,7 +40,7 @@ def _value(settings: Settings, name: str) -> str:
 
 
 async def send(request: Outgoing) -> Response:
-    """Send one request, once, beside others; the courier knows when to send it again.
+    """Send one request, once, beside others; the notifier knows when to send it again.
 
     Raises:
         ServiceUnavailable: there was no answer; nothing secret is in it.
@@ -78,7 +78,7 @@ def severity(name: str) -> Severity:
 def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
     """Send a test alert by every channel its severity is for; returns how each went.
 
-    It has a book of its own, so that a second test within minutes is not taken for the
+    It has a state of its own, so that a second test within minutes is not taken for the
     first one again.
 
     Args:
@@ -86,8 +86,8 @@ def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
         level: the severity.
         now: seconds since 1970.
     """
-    book = AlertState()
-    notices = book.happened(alert.test_alert(level), now)
-    asyncio.run(courier(settings).deliver(book, notices))
-    went: dict[str, str] = book.history[-1]["channels"]
+    state = AlertState()
+    notices = state.happened(alert.test_alert(level), now)
+    asyncio.run(notifier(settings).deliver(state, notices))
+    went: dict[str, str] = state.history[-1]["channels"]
     return went

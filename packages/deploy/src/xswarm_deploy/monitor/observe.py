@@ -44,7 +44,7 @@ class Seen:
         measured: the requests and queries of the window; from outside: the probes alone.
         memory: bytes the Worker holds; None where it does not tell.
         memory_limit: bytes it may hold, likewise.
-        remembering: whether the database answered, so that it can keep the book.
+        remembering: whether the database answered, so that it can keep the state.
         version: what runs; empty: it does not say.
     """
 

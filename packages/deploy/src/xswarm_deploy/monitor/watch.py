@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.monitor import notify, observe
-from xswarm_deploy.monitor.alert_store import FileShelf, execute
+from xswarm_deploy.monitor.alert_store import FileAlertStore, execute
 from xswarm_deploy.monitor.observe import Seen
 from xswarm_deploy.services.monitor import status_page
 from xswarm_monitoring import report, status_record
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
-from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
-from xswarm_monitoring.reserve import Copy
+from xswarm_monitoring.evaluation import DatabaseAlertStore, Evaluation, evaluate_with_fallback
+from xswarm_monitoring.fallback_store import Copy
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.status_record import Round
@@ -95,7 +95,7 @@ def go(site: Site, rules: Rules, now: float, copy: Copy | None = None) -> Watche
         site: the environment.
         rules: what counts as wrong, and when people are told.
         now: seconds since 1970.
-        copy: what this process keeps of the book's file from one round to the next.
+        copy: what this process keeps of the state's file from one round to the next.
     """
     seen = observe.look(site, rules.window, now)
     around = Surroundings(rules.runbook, dashboard(site, rules), seen.version)
@@ -130,12 +130,12 @@ def dashboard(site: Site, rules: Rules) -> str:
 async def _tell(
     site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float, copy: Copy | None
 ) -> Evaluation:
-    """Keep the book in the database; while that is away, in a file, or here where none can be."""
-    shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
-    courier = notify.courier(site.settings)
-    file = FileShelf(_file(site))
+    """Keep the state in the database; while that is away, in a file, or here where none can be."""
+    store = DatabaseAlertStore(execute(site.database)) if seen.remembering else None
+    notifier = notify.notifier(site.settings)
+    file = FileAlertStore(_file(site))
     return await evaluate_with_fallback(
-        due, shelf, file, courier, now, policy=policy, by=BY, copy=copy
+        due, store, file, notifier, now, policy=policy, by=BY, copy=copy
     )
 
 

@@ -52,12 +52,12 @@ def tell(failed: Release, ended: DeployError) -> dict[str, str]:
     kind = f"{record.kind} {record.release}"
     made = deployment_failed(kind, str(ended.what), str(ended.why))
     told = Surroundings(dashboard=status_page(settings)).around(replace(made, severity=level))
-    courier = Notifier(
+    notifier = Notifier(
         channels, notify.send, sleep=asyncio.sleep, routes=_ROUTES, patience=Patience(attempts=2)
     )
-    return asyncio.run(_sent(courier, told, time.time()))
+    return asyncio.run(_sent(notifier, told, time.time()))
 
 
-async def _sent(courier: Notifier, alert: Alert, now: float) -> dict[str, str]:
-    (went,) = await courier.by_channels([Notice(What.HAPPENED, alert, now, now)])
+async def _sent(notifier: Notifier, alert: Alert, now: float) -> dict[str, str]:
+    (went,) = await notifier.by_channels([Notice(What.HAPPENED, alert, now, now)])
     return {name: outcome for name, outcome in went.items() if outcome != notify.MISSING}

@@ -1,6 +1,6 @@
-"""Keep the book of alerts while its shelf is away: in a reserve, and in this process.
+"""Keep the state of the alerts while its store is away: in a fallback, and in this process.
 
-The copy here stands in where the reserve cannot be had or read. So people are told of an outage
+The copy here stands in where the fallback cannot be had or read. So people are told of an outage
 that takes both stores, and who was told already is not told again by this process.
 """
 
@@ -11,38 +11,38 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from xswarm_monitoring import alert_state as books
+from xswarm_monitoring import alert_state
 from xswarm_monitoring.plain import described
 
 
 class AlertStore(Protocol):
-    """Keeps a book between rounds."""
+    """Keeps a state between rounds."""
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; 0 and an empty text where there is none."""
+        """Return the state's revision and text; 0 and an empty text where there is none."""
         ...
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         ...
 
 
 class FallbackStore(AlertStore, Protocol):
-    """Keeps a book while the shelf is away."""
+    """Keeps a state while the store is away."""
 
     async def forget(self) -> None:
-        """Forget the book."""
+        """Forget the state."""
         ...
 
 
 class Recovering:
-    """Read of a book what can be read: another version may have written what this one knows not."""
+    """Read of a state what can be read: another version may have written what is unknown here."""
 
     def __init__(self, store: AlertStore) -> None:
         self._store, self.lost = store, ""
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision, and its text without what cannot be read."""
+        """Return the state's revision, and its text without what cannot be read."""
         revision, text = await self._store.load()
         try:
             text, self.lost = readable(text) if text else ("", "")
@@ -51,18 +51,18 @@ class Recovering:
         return revision, text
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; tells whether it was."""
+        """Save the state where it is still of a revision; tells whether it was."""
         return await self._store.save(revision, text)
 
 
 @dataclass
 class Copy:
-    """Hold what this process knows of the reserve's book.
+    """Hold what this process knows of the fallback's state.
 
     Args:
-        text: the book; empty: there is none.
-        revision: of the reserve's book when it was last had; -1: it never was.
-        ahead: whether the reserve lacks what stands here.
+        text: the state; empty: there is none.
+        revision: of the fallback's state when it was last had; -1: it never was.
+        ahead: whether the fallback lacks what stands here.
     """
 
     text: str = ""
@@ -71,22 +71,22 @@ class Copy:
 
 
 class Backed:
-    """Keep a book in a reserve, and a copy of it in this process.
+    """Keep a state in a fallback, and a copy of it in this process.
 
     Args:
-        reserve: keeps the book.
+        fallback: keeps the state.
         copy: outlives this round.
     """
 
-    def __init__(self, reserve: FallbackStore, copy: Copy) -> None:
-        self._reserve, self._copy = reserve, copy
+    def __init__(self, fallback: FallbackStore, copy: Copy) -> None:
+        self._fallback, self._copy = fallback, copy
         self.away = ""
-        """Why the reserve cannot be had; empty: it can."""
+        """Why the fallback cannot be had; empty: it can."""
         self.lost = ""
-        """What of the reserve's book could not be read; empty: nothing."""
+        """What of the fallback's state could not be read; empty: nothing."""
 
     async def load(self) -> tuple[int, str]:
-        """Return the book's revision and text; whatever the reserve does, it can be read."""
+        """Return the state's revision and text; whatever the fallback does, it can be read."""
         try:
             revision, text = await self._readable()
         except Exception as error:
@@ -99,13 +99,13 @@ class Backed:
         return revision, text
 
     async def _readable(self) -> tuple[int, str]:
-        """Return what the reserve has; what cannot be read is begun anew, from the copy.
+        """Return what the fallback has; what cannot be read is begun anew, from the copy.
 
         Raises:
-            Exception: the reserve cannot be had.
+            Exception: the fallback cannot be had.
         """
         try:
-            revision, text = await self._reserve.load()
+            revision, text = await self._fallback.load()
             text, lost = readable(text) if text else ("", "")
         except (
             ValueError,
@@ -114,27 +114,27 @@ class Backed:
             RecursionError,
         ) as error:  # cut off as it was written, say
             self.lost = _all(error)
-            await self._reserve.forget()
+            await self._fallback.forget()
             self._copy.ahead, self._copy.revision = True, 0
             return 0, ""
         self.lost = lost or self.lost
         return revision, text
 
     def _caught_up(self, revision: int, text: str) -> str:
-        """Return the book with what only this process knows."""
+        """Return the state with what only this process knows."""
         if revision == self._copy.revision or not text:  # nobody else has written since
             return self._copy.text
         if not self._copy.text:
             return text
-        both = books.load(text)
-        both.join(books.load(self._copy.text))
+        both = alert_state.load(text)
+        both.join(alert_state.load(self._copy.text))
         return both.dump()
 
     async def save(self, revision: int, text: str) -> bool:
-        """Save the book where it is still of a revision; without the reserve, here alone."""
+        """Save the state where it is still of a revision; without the fallback, here alone."""
         try:
             if not self.away:
-                saved = await self._reserve.save(revision, text)
+                saved = await self._fallback.save(revision, text)
                 if saved:
                     self._copy.text, self._copy.revision = text, revision + 1
                     self._copy.ahead = False
@@ -145,10 +145,10 @@ class Backed:
         return True
 
     async def forget(self) -> None:
-        """Forget the book."""
+        """Forget the state."""
         self._copy.text, self._copy.ahead = "", True
-        with suppress(Exception):  # else the next round that has the reserve forgets it
-            await self._reserve.forget()
+        with suppress(Exception):  # else the next round that has the fallback forgets it
+            await self._fallback.forget()
             self._copy.revision, self._copy.ahead = 0, False
 
 
@@ -157,17 +157,17 @@ def _all(error: Exception) -> str:
 
 
 def readable(text: str) -> tuple[str, str]:
-    """Return a book without what cannot be read of it, and what that is; nothing: empty.
+    """Return a state without what cannot be read of it, and what that is; nothing: empty.
 
     Raises:
-        ValueError: it is no book at all.
+        ValueError: it is no state at all.
     """
     with suppress(ValueError):
-        books.load(text)
+        alert_state.load(text)
         return text, ""
     body, empty = _parsed(text), _empty()
     if not isinstance(body, dict) or not body.keys() & empty.keys():
-        raise ValueError(f"not a book of alerts: {text[:80]}")
+        raise ValueError(f"not a state of the alerts: {text[:80]}")
     kept, lost = {**empty, **body}, list[str]()
     if not isinstance(kept["telling_until"], int | float):
         kept["telling_until"] = 0.0
@@ -187,12 +187,12 @@ def _parsed(text: str) -> Any:
 
 
 def _empty() -> dict[str, Any]:
-    empty: dict[str, Any] = json.loads(books.AlertState().dump())
+    empty: dict[str, Any] = json.loads(alert_state.AlertState().dump())
     return empty
 
 
 def _is_readable(part: str, each: Any) -> bool:
     with suppress(ValueError):
-        books.load(json.dumps(_empty() | {part: [each]}))
+        alert_state.load(json.dumps(_empty() | {part: [each]}))
         return True
     return False
