@@ -28,6 +28,10 @@ FILES: Final = "/__sandbox/d1/{file}"
 permission."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 _EXPORT: Final = "PRAGMA miniflare_d1_export(?,?,?);"
+_PLAIN: Final = (
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+)
+"""Tables that an export takes; what a virtual one holds stands in plain ones, too."""
 _KEPT: Final = 32  # files
 _JURISDICTIONS: Final = ("eu", "us", "fedramp")
 _LOCATIONS: Final = ("wnam", "enam", "weur", "eeur", "apac", "oc")
@@ -162,7 +166,9 @@ async def _ingest(request: web.Request, sql: str) -> dict[str, Any]:
 @routes.get(_ONE + "/time_travel/bookmark")
 async def bookmark(request: web.Request) -> web.Response:
     """Return how far a database is: another text whenever it holds something else."""
-    told = await _run(request, [{"sql": _EXPORT, "params": [0, 0]}])
+    listed = await _run(request, [{"sql": _PLAIN}])
+    tables = [str(row["name"]) for row in listed[0]["results"]]
+    told = await _run(request, [{"sql": _EXPORT, "params": [0, 0, *tables]}])
     digest = hashlib.sha256("\n".join(told[0]["results"][0]).encode()).hexdigest()[:32]
     return success({"bookmark": f"00000001-00000000-00000000-{digest}"})
 
