@@ -307,6 +307,18 @@ def test_failures_that_do_not_block_are_told_from_those_that_do() -> None:
     assert "❌ Failed: 1" in [text for text, _ in Report("check", tuple(found[2:])).lines()]
 
 
+def test_what_was_skipped_for_one_reason_is_one_line() -> None:
+    skipped = [Finding(name, "group", "skip", evidence="skipped: TOKEN is empty") for name in "abc"]
+    found = (skipped[0], Finding("d", "group", "pass", evidence="good"), *skipped[1:])
+    other = Finding("e", "group", "skip", evidence="skipped: URL is empty")
+    lines = [text for text, _ in Report("check", (*found, other)).lines(verbose=True)]
+    assert lines[:3] == [
+        "·  a, b, c: skipped: TOKEN is empty",
+        "✅ d: good",
+        "·  e: skipped: URL is empty",
+    ]
+
+
 # The wrangler configuration
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
@@ -127,10 +127,12 @@ class Report(NamedTuple):
     def lines(self, *, verbose: bool = False) -> list[tuple[str, str]]:
         """Return the report as printed: (text, colour) each; the critical ones listed last.
 
+        What was skipped for one reason is one line.
+
         Args:
             verbose: show what passed, too.
         """
-        told = [finding for finding in self.findings if verbose or finding.status in _TOLD]
+        told = [f for f in _joined(self.findings) if verbose or f.status in _TOLD]
         lines = [line for finding in told for line in _finding_lines(finding)]
         counts, critical = self.counts, len(self.failures)
         lesser = f" ({critical} critical)" if critical != counts["failed"] else ""
@@ -150,6 +152,16 @@ class Report(NamedTuple):
 
 
 _TOLD: Final = ("fail", "warn", "unknown")
+
+
+def _joined(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in their order; of those that were skipped for one reason, one names all."""
+    found: dict[object, Finding] = {}
+    for place, each in enumerate(findings):
+        key = each.evidence if each.status == "skip" and each.evidence else place
+        first = found.get(key)
+        found[key] = first._replace(name=f"{first.name}, {each.name}") if first else each
+    return list(found.values())
 
 
 def run_probes(title: str, probes: Sequence[Probe], threads: int = THREADS) -> Report:
