@@ -20,7 +20,7 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 
 
 @pytest.fixture
 def site(settings: Callable[..., Settings]) -> Iterator[Site]:
-    """Return an environment whose database has the books of releases and migrations."""
+    """Return an environment whose database has the records of releases and migrations."""
     made = Site(settings())
     records.prepare(made.database)
     for statement in migration_history.CREATE:

@@ -1,4 +1,4 @@
-"""What stands in the books: the audit trail, notifications, going back, restored backups."""
+"""What stands in the records: the audit trail, notifications, going back, restored backups."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def chosen(
 
     Its migrations are what releases apply, and it is what they back up. Where the Worker has one
     database, that is it; where it has several, only a person knows. A Worker that has none gets a
-    D1 database of its own for the releases' books alone: that needs no account elsewhere.
+    D1 database of its own for the releases' records alone: that needs no account elsewhere.
 
     Args:
         found: the D1 databases that the Worker is bound to.
@@ -85,7 +85,7 @@ def chosen(
     migrated = [one.url for one in found if one.folder in filled]
     only = migrated if len(migrated) == 1 and not libsql else list(titles)
     default = only[0] if len(only) == 1 else ""
-    asked = "Which database do releases migrate, back up, and keep their books in?"
+    asked = "Which database do releases migrate, back up, and keep their records in?"
     return questions.choice(asked, titles, default, "--database")
 
 

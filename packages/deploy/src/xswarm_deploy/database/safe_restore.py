@@ -6,7 +6,7 @@ a table is another, somebody wrote, and nothing is touched. Between looking and 
 writes unseen: the write lock is taken, and the database must still stand where it stood before
 it was looked at.
 
-Neither looked at nor put back are the books of the releases, and what a Worker measures of
+Neither looked at nor put back are the records of the releases, and what a Worker measures of
 itself, which it writes down all the time.
 """
 
