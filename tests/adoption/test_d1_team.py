@@ -163,7 +163,7 @@ def versions(team: Repository) -> list[str]:
 def test_workers_without_a_database_of_files_alone_and_of_events_alone(
     team: Repository, tmp_path: Path
 ) -> None:
-    """Releases keep their records in a D1 database for them alone; the check names what makes it."""
+    """Releases have a D1 database for their records alone; the check names what makes it."""
     content = wrangler(assets={"directory": "public"})
     del content["main"]
     file(tmp_path, "wrangler.jsonc", content)

@@ -74,7 +74,7 @@ def _of_the_database(answers: Answers) -> Iterator[str]:
         yield f"{_told(d1)}: its tables {migrated}are backed up, and hold the releases' records"
     elif database != databases.TURSO:
         name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
-        yield f"releases keep their records in the D1 database {name}: npx wrangler d1 create {name}"
+        yield f"releases are recorded in the D1 database {name}: npx wrangler d1 create {name}"
     named = deploying.of_d1(answers.found.package)
     if named and not answers.found.d1:
         yield (

@@ -80,7 +80,7 @@ def _in_backup(connection: sqlite3.Connection, name: str) -> Table:
     if name in own.RELEASES | own.MIGRATIONS or name.startswith("sqlite_"):
         raise Refused(
             f"The table {name} is not restored alone",
-            "the records of releases and migrations, and SQLite's own tables, go with all the others",
+            "the records of releases and migrations, and SQLite's own tables, go with the rest",
             "restore the whole database",
         )
     table = next((found for found in tables.read(connection) if found.name == name), None)
