@@ -7,9 +7,8 @@ from invoke.tasks import task
 
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
+from xswarm_deploy.model.rollback_request import RollbackRequest
 from xswarm_deploy.release import opening
-from xswarm_deploy.release import rollback as going_back
-from xswarm_deploy.release.transaction import report_success, transaction
 
 
 @task(
@@ -36,15 +35,8 @@ def rollback(
     if env:
         context.select_environment(c, env)
     site, console = context.open_site(c), Console()
-    opening.connect(site)
-    wish = going_back.RollbackRequest(version, restore_db, migrations)
+    wish = RollbackRequest(version, restore_db, migrations)
     if dry or context.dry(c):
-        going_back.show(console, site, wish)
+        opening.show_rollback(console, site, wish)
         return
-    agreed, reading = context.agreed(c, yes), going_back.reading_for(site, wish)
-    with going_back.locking(site, wish, agreed=agreed) as taking:
-        chosen = going_back.chosen(console, site, wish, reading, agreed=agreed)
-        message = going_back.message(chosen.wanted.maker)
-        with transaction(site, "rollback", message, going_back.PHASES, taking=taking) as release:
-            going_back.run(release, chosen)
-    report_success(release)
+    opening.roll_back(console, site, wish, agreed=context.agreed(c, yes))

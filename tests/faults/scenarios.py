@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tests.faults.interception import Interception, Killed, intercepting
 from tests.faults.world import World
+from xswarm_deploy.model.rollback_request import RollbackRequest
 from xswarm_deploy.release import records, rollback, steps, takeover
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.settings.project import CanaryStep
@@ -51,7 +52,7 @@ def gradually(world: World, site: Site) -> None:
 def go_back(world: World, site: Site) -> None:
     """Go back to the release before the last one."""
     first = [r for r in records.read(site.database, "local") if r.version][-1]
-    wish = rollback.RollbackRequest(first.version, migrations=True)
+    wish = RollbackRequest(first.version, migrations=True)
     shown = world.console()
     reading = rollback.reading_for(site, wish)
     with rollback.locking(site, wish, agreed=True) as taking:

@@ -17,9 +17,10 @@ from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.rollback_request import RollbackRequest
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
-from xswarm_deploy.release.rollback import Found, Planned, Reading, RollbackRequest
+from xswarm_deploy.release.rollback import Found, Planned, Reading
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.errors import NotFound

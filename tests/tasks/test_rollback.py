@@ -7,9 +7,10 @@ from tests.tasks.conftest import Steps, one_change
 from xswarm_deploy.cli import context
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.rollback_request import RollbackRequest
 from xswarm_deploy.release import records
 from xswarm_deploy.release import rollback as going_back_module
-from xswarm_deploy.release.rollback import Found, Planned, RollbackRequest
+from xswarm_deploy.release.rollback import Found, Planned
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import rollback
 

@@ -16,6 +16,7 @@ from xswarm_deploy.site import Site
 if TYPE_CHECKING:
     from xswarm_deploy.console import Console
     from xswarm_deploy.model.record import Record
+    from xswarm_deploy.model.rollback_request import RollbackRequest
     from xswarm_deploy.model.step import Change
     from xswarm_deploy.release.release import Release
     from xswarm_deploy.settings.settings import Settings
@@ -65,6 +66,22 @@ def deployment(
     from xswarm_deploy.release import deployment as whole
 
     return whole.deployment(site, message, skipped, phases)
+
+
+def roll_back(console: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> None:
+    """Go back to an earlier release, as :func:`going_back.go_back` does."""
+    connect(site)  # what it is made of is imported meanwhile
+    from xswarm_deploy.release import going_back
+
+    going_back.go_back(console, site, wish, agreed=agreed)
+
+
+def show_rollback(console: Console, site: Site, wish: RollbackRequest) -> None:
+    """Print what :func:`roll_back` would change."""
+    connect(site)
+    from xswarm_deploy.release import going_back
+
+    going_back.show(console, site, wish)
 
 
 def show_planned(console: Console, site: Site, names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import OF_VERSION, Record, noted
+from xswarm_deploy.model.rollback_request import RollbackRequest
 from xswarm_deploy.model.split import met
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records
@@ -36,22 +37,6 @@ PHASES: Final = ("rollback", "webhooks")
 _WHOLE: Final = 36  # characters of a version's id
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
-
-
-class RollbackRequest(NamedTuple):
-    """What a person asked for.
-
-    Args:
-        version: a version's or release's id, or its beginning.
-        restore_db: a backup file or ``latest``; empty: the database stays as it is.
-        migrations: whether newer migrations are taken back by their down parts.
-        restoring: the changes that restore the backup, once it is proven.
-    """
-
-    version: str
-    restore_db: str = ""
-    migrations: bool = False
-    restoring: Sequence[Change] = ()
 
 
 class Reading(NamedTuple):
