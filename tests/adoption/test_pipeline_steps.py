@@ -114,6 +114,7 @@ def test_the_workflow_of_github_plans_and_releases(
     given |= {"GITHUB_WORKSPACE": str(checkout)}
     (tmp_path / "plan").mkdir()
     with receiving() as github:
+        github.listed = b"[]"  # no comment yet
         job = steps.GitHub(
             checkout, given | {"GITHUB_API_URL": github.url}, secrets, tmp_path / "plan"
         )

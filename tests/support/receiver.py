@@ -31,6 +31,7 @@ class Receiver:
         status: what it answers.
         headers: which it answers with.
         body: likewise.
+        listed: what it answers a GET; empty: the same.
         came: path, headers (names in small letters) and body of each request.
     """
 
@@ -38,6 +39,7 @@ class Receiver:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
+    listed: bytes = b""
     came: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def bodies(self, path: str) -> list[bytes]:
@@ -85,9 +87,10 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(made.status)
             for name, value in made.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(made.body)))
+            answer = (made.listed if self.command == "GET" else b"") or made.body
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(made.body)
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -30,7 +30,7 @@ from xswarm_deploy.errors import DeployError, Refused
 
 _WRITES: Final = re.compile(r"\b(?:insert|replace)\b")
 _MAKES: Final = re.compile(r"\b(?:values|recursive|json_\w+|generate_series)\b")
-_COPIES: Final = re.compile(r"\bselect\b.*\bfrom\b", re.DOTALL)
+_SELECT, _FROM = re.compile(r"\bselect\b"), re.compile(r"\bfrom\b")
 _LEDGERS: Final = ("sqlite_", "_cf_", "d1_migrations", "__drizzle_migrations")
 """How the names begin of tables that a new database has: SQLite's, D1's, of who migrated."""
 
@@ -346,7 +346,13 @@ def _makes_rows(parts: Sequence[Part]) -> bool:
     """Return whether parts may write a row that is no copy of another: seeds."""
     texts = (fragment.sql.lower() for part in parts for fragment in part.fragments)
     written = (text for text in texts if _WRITES.search(text))
-    return any(_MAKES.search(text) or not _COPIES.search(text) for text in written)
+    return any(_MAKES.search(text) or not _copies(text) for text in written)
+
+
+def _copies(text: str) -> bool:
+    """Return whether a statement selects from somewhere."""
+    selects = _SELECT.search(text)
+    return selects is not None and _FROM.search(text, selects.end()) is not None
 
 
 def _run(

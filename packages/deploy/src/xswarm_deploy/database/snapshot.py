@@ -57,6 +57,22 @@ def take(database: Database, target: Path, progress: Progress = no_progress) -> 
     return Taken(beside=server_snapshot.take(database, target, progress))
 
 
+def staged(database: Database, target: Path) -> None:
+    """Copy the tables of a server in which rows wait for a restore, and no others.
+
+    Args:
+        database: a server.
+        target: the file, which does not exist yet.
+
+    Raises:
+        DatabaseError: they could not be read.
+    """
+    from xswarm_deploy.database import server_snapshot
+
+    target.touch(0o600)
+    server_snapshot.take(database, target, no_progress, staged=True)
+
+
 def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
     with (
         translated(),

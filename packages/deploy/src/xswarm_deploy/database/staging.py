@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import counting, digest, dump, own
+from xswarm_deploy.database import counting, digest, dump, own, snapshot
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value
 from xswarm_deploy.database.contents import same_values
 from xswarm_deploy.database.limits import Limits
@@ -105,12 +105,9 @@ class Stage:
         Raises:
             DeployError: a table arrived as something else.
         """
-        from xswarm_deploy.database import server_snapshot
-
         copy = work / "staged.db"
         copy.unlink(missing_ok=True)
-        copy.touch(0o600)
-        server_snapshot.take(self._database, copy, self._progress, staged=True)
+        snapshot.staged(self._database, copy)
         wanted = digest.of_file(source, {each.name: each.in_order for each in tables}, _silent)
         found = digest.of_file(copy, {each.name: self._reading(each) for each in tables}, _silent)
         others = [name for name, rows in wanted.items() if found[name] != rows]
