@@ -180,7 +180,7 @@ def test_a_fallback_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
     assert post.arrived == 2
 
 
-def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
+def test_of_a_state_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
     """In the fallback, and in the database: that one was taken for a database that is down."""
     state, post = alert_state.AlertState(POLICY), Post()
     state.advance([DOWN, alert.service_outage("storage", "no answer")], 0.0)
@@ -210,7 +210,7 @@ def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"entries', "null", DEEP])
-def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
+def test_a_database_whose_state_is_none_is_not_taken_for_one_that_is_down(
     sqlite: SQLite, text: str
 ) -> None:
     post, store = Post(), DatabaseAlertStore(sqlite.execute)
@@ -221,6 +221,42 @@ def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
     )
     assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
     assert alert_state.load(asyncio.run(store.load())[1]).history
+
+
+LARGE = 10**400  # as JSON may have it, and no float can
+
+ODD = {
+    "a moment in words": ("entries", [2, "soon"]),
+    "a moment beyond all": ("entries", [3, LARGE]),
+    "no number": ("entries", [4, float("nan")]),
+    "a list that is a number": ("entries", [5, 3]),
+    "an event's moment": ("events", [1, "soon"]),
+    "an event's number": ("events", [2, "often"]),
+    "a pattern": ("silences", [1, "for ever"]),
+}
+
+
+@pytest.mark.parametrize(("part", "change"), ODD.values(), ids=ODD)
+def test_what_cannot_be_acted_on_is_left_out_and_the_rest_goes_on(
+    sqlite: SQLite, part: str, change: tuple[int, object]
+) -> None:
+    state, post, place = alert_state.AlertState(POLICY), Post(), change[0]
+    state.advance([DOWN], 0.0)
+    state.happened(alert.test_alert(Severity.WARNING), 0.0)
+    state.silence(Silence("slow-*", 1e9, "known"))
+    body = json.loads(state.dump())
+    body[part][0][place] = change[1]
+    store = DatabaseAlertStore(sqlite.execute)
+    asyncio.run(store.load())
+    assert asyncio.run(store.save(0, json.dumps(body)))
+    went = asyncio.run(
+        evaluate_with_fallback(
+            [DOWN], store, MemoryAlertStore(), post.notifier, 60.0, policy=POLICY
+        )
+    )
+    assert f"1 of 1 {part}" in went.faults[0]
+    told = {notice.alert.key for notice in went.notices}
+    assert told <= {"alerts-forgotten", DOWN.key}  # not that the database is down
 
 
 def test_who_was_told_is_not_told_again_where_the_fallback_is_torn() -> None:
