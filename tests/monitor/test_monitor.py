@@ -239,7 +239,20 @@ def test_what_a_later_version_measured_ends_no_watch_and_stays(world: World, sit
     assert [row.values_in_order for row in rows] == [later]
 
 
-def test_a_book_of_a_later_version_is_refused_and_stays(world: World, site: Site) -> None:
+def test_a_silence_is_taken_beside_a_history_of_a_later_version(site: Site) -> None:
+    """It may have severities of its own; of what is over only names are asked."""
+    remembered.silence(site, Silence("slow-*", NOW + 600, "known"))
+    changed = """UPDATE monitoring_book SET data = json_set(data, '$.history', json(
+        '[{"what": "firing", "alert": {"name": "over", "severity": "PANIC", "summary": "s",
+        "labels": {"of": "it"}}, "since": 1, "time": 1, "times": 1, "channels": {}}]'))"""
+    site.database.execute(changed)
+    assert remembered.unmatched(site, Silence("over{of=it}", NOW + 600, "")) == ""
+    assert remembered.unmatched(site, Silence("ower", NOW + 600, "")) != ""
+    (entry,) = remembered.summary(site)["history"]
+    assert tables.history([entry])
+
+
+def test_a_state_of_a_later_version_is_refused_and_stays(world: World, site: Site) -> None:
     remembered.silence(site, Silence("slow-*", NOW + 600, "known"))
     changed = """UPDATE monitoring_book SET data = json_set(data, '$.entries', json(
         '[[{"name": "x", "severity": "PANIC", "summary": "", "labels": {}, "details": {},
