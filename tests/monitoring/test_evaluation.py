@@ -342,3 +342,51 @@ def test_what_was_told_without_either_ends_once_whichever_comes_back_first(
     history = alert_state.load(asyncio.run(store.load())[1]).history
     assert [entry["what"] for entry in history] == ["firing", "resolved"]
     assert asyncio.run(bucket.load()) == (0, "")
+
+
+def test_of_two_states_of_one_alert_nobody_forgets_who_was_told() -> None:
+    """One process told of it alone; another saw it later, by the bucket, and knew of nobody."""
+    here, there = alert_state.AlertState(POLICY), alert_state.AlertState(Policy(hold=600))
+    assert len(here.advance([DOWN], 0.0)) == 1
+    assert there.advance([DOWN], 60.0) == []
+    there.join(here)
+    there.policy = POLICY
+    assert there.advance([DOWN], 120.0) == []
+    assert there.entries[DOWN.key].told == 0.0
+    assert [each.what.value for each in there.advance([], 900.0)] == ["resolved"]
+
+
+def test_a_round_of_anothers_is_no_failure_to_tell() -> None:
+    told, failed = Evaluation((), delivered=True), Evaluation((), delivered=False)
+    anothers = Evaluation((), delivered=False, ours=False)
+    for both in (told.and_(anothers), anothers.and_(told)):
+        assert (both.ours, both.delivered) == (True, True)
+    for both in (failed.and_(anothers), anothers.and_(failed)):
+        assert (both.ours, both.delivered) == (True, False)
+    assert not anothers.and_(anothers).ours
+
+
+def test_a_database_that_goes_while_the_history_comes_home_ends_no_round(sqlite: SQLite) -> None:
+    post, bucket, there = Post(), MemoryAlertStore(), DatabaseAlertStore(sqlite.execute)
+
+    class Leaving(DatabaseAlertStore):
+        """A database that answers until the round has gone by it."""
+
+        asked = 0
+
+        async def load(self) -> tuple[int, str]:
+            self.asked += 1
+            if self.asked > 1:
+                raise ConnectionError("away again")
+            return await super().load()
+
+    asyncio.run(without_the_database(post, bucket, [1, 2]))
+    went = asyncio.run(
+        evaluate_with_fallback([DOWN], Leaving(sqlite.execute), bucket, post.notifier, 180.0)
+    )
+    assert (went.delivered, len(went.faults)) == (True, 1)
+    assert "away again" in went.faults[0]
+    for minute in (4, 5):  # and later it does come home
+        asyncio.run(evaluate_with_fallback([], there, bucket, post.notifier, 60.0 * minute))
+    history = alert_state.load(asyncio.run(there.load())[1]).history
+    assert [entry["what"] for entry in history] == ["firing"]

@@ -286,14 +286,14 @@ class AlertState:
         self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
     def join(self, other: AlertState) -> None:
-        """Take in a state that went on by itself; of what both have, the later word counts."""
+        """Take in a state that went on by itself: who saw an alert last, and told of it last."""
         for key, theirs in other.entries.items():
-            mine = self.entries.get(key)
-            if mine is None or mine.last_due < theirs.last_due:
-                self.entries[key] = theirs
-            if mine is not None and (mine.told or 0.0) > (theirs.told or 0.0):
-                entry = self.entries[key]
-                entry.told, entry.told_as, entry.state = mine.told, mine.told_as, mine.state
+            mine = self.entries.get(key, theirs)
+            last, before = (mine, theirs) if mine.last_due >= theirs.last_due else (theirs, mine)
+            if before.told is not None and (last.told is None or before.told > last.told):
+                said = before.told, before.told_as, before.state
+                last.told, last.told_as, last.state = said
+            self.entries[key] = last
         self.events = {**other.events, **self.events}
         self.keep_undelivered(each for each in other.undelivered if each not in self.undelivered)
         told = [entry for entry in other.history if entry not in self.history]

@@ -28,7 +28,7 @@ _TOLD_ALONE = 10  # minutes
 
 
 class MemoryAlertStore:
-    """Keep a state in this process, for as long as that lives."""
+    """Keep the state in this process, for as long as that lives."""
 
     def __init__(self) -> None:
         self._revision, self._text = 0, ""
@@ -91,15 +91,19 @@ class Evaluation:
     faults: Sequence[str] = ()
 
     def and_(self, other: Evaluation) -> Evaluation:
-        """Join what another state told."""
+        """Join what was told by another state; where another round tells, nothing has failed."""
+        ours = [each for each in (self, other) if each.ours]
         return Evaluation(
             [*self.notices, *other.notices],
-            self.delivered and other.delivered,
-            self.ours,
+            bool(ours) and all(each.delivered for each in ours),
+            bool(ours),
             [*self.went, *other.went],
             on=None if None in (self.on, other.on) else [*(self.on or ()), *(other.on or ())],
             faults=[*self.faults, *other.faults],
         )
+
+
+_NONE = Evaluation((), delivered=False, ours=False)
 
 
 async def evaluate(
@@ -132,7 +136,7 @@ async def evaluate(
     revision, text = await store.load()
     state = alert_state.load(text, policy) if text else AlertState(policy)
     if now < state.telling_until <= now + LEASE:  # else another's clock was ahead
-        return Evaluation((), delivered=False, ours=False)
+        return _NONE
     state.set_clock(now)
     prepare(state)
     notices = state.take_undelivered()
@@ -147,7 +151,7 @@ async def evaluate(
     state.keep_undelivered(notices)
     state.telling_until = now + LEASE if notices else 0.0
     if not await store.save(revision, state.dump()):
-        return Evaluation((), delivered=False, ours=False)
+        return _NONE
     if not notices:
         return Evaluation((), delivered=True, collecting=collecting, on=on)
     delivered = await notifier.deliver(state, ())
@@ -159,7 +163,7 @@ async def evaluate(
 
 @dataclass(frozen=True)
 class _Round:
-    """Evaluate once, by the state of one store or another; see :func:`evaluate`."""
+    """Evaluate once, by the state in one store or in another; see :func:`evaluate`."""
 
     notifier: Notifier
     now: float
@@ -167,12 +171,12 @@ class _Round:
     by: str
 
     async def go(self, where: AlertStore, due: Sequence[Alert]) -> Evaluation:
-        """Go it by a state."""
+        """Go it by the state in a store."""
         return await evaluate(due, where, self.notifier, self.now, policy=self.policy, by=self.by)
 
     async def by_fallback(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
-        """Go it by the fallback's state, or by its copy here."""
-        went = Evaluation((), delivered=True)
+        """Go it by the state in the fallback, or by its copy here."""
+        went = _NONE
         if not fallback.away:
             went = await self.go(fallback, due)  # a disk that is full is known once it is written
         if not (why := fallback.away):
@@ -180,8 +184,7 @@ class _Round:
         alone = replace(self, policy=_impatient(self.policy, self.now))
         last = await alone.go(fallback, [_alone(each) for each in due])
         faults = [f"it is kept in this process alone: {why}"]
-        both = went.and_(last)
-        return replace(both, ours=went.ours and last.ours, on=last.on, faults=faults)
+        return replace(went.and_(last), on=last.on, faults=faults)
 
     async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
         """Tell people, too, that who was told of what is not known any more."""
@@ -242,8 +245,13 @@ async def evaluate_with_fallback(
     if not text:
         return went
     second = await here.go(backed, [each for each in due if each.key in begun])
-    await _bring_home(backed, store)
-    return went.and_(second)
+    went = went.and_(second)
+    try:
+        await _bring_home(backed, store)
+    except Exception as error:  # people were told, and a later round does it
+        why = f"what was told meanwhile is not in its history yet: {described(error)}"
+        return replace(went, faults=[*went.faults, why])
+    return went
 
 
 def _impatient(policy: Policy, now: float) -> Policy:

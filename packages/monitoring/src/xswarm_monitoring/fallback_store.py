@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from xswarm_monitoring import alert_state
 from xswarm_monitoring.plain import described
 
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
+
 
 class AlertStore(Protocol):
-    """Keeps a state between rounds."""
+    """Keeps the state of the alerts between rounds."""
 
     async def load(self) -> tuple[int, str]:
         """Return the state's revision and text; 0 and an empty text where there is none."""
@@ -28,7 +30,7 @@ class AlertStore(Protocol):
 
 
 class FallbackStore(AlertStore, Protocol):
-    """Keeps a state while the store is away."""
+    """Keeps the state while its store is away."""
 
     async def forget(self) -> None:
         """Forget the state."""
@@ -36,7 +38,7 @@ class FallbackStore(AlertStore, Protocol):
 
 
 class Recovering:
-    """Read of a state what can be read: another version may have written what is unknown here."""
+    """Read of the state what can be read: another version may have written what is unknown here."""
 
     def __init__(self, store: AlertStore) -> None:
         self._store, self.lost = store, ""
@@ -71,7 +73,7 @@ class Copy:
 
 
 class Backed:
-    """Keep a state in a fallback, and a copy of it in this process.
+    """Keep the state in a fallback, and a copy of it in this process.
 
     Args:
         fallback: keeps the state.
@@ -107,12 +109,7 @@ class Backed:
         try:
             revision, text = await self._fallback.load()
             text, lost = readable(text) if text else ("", "")
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-        ) as error:  # cut off as it was written, say
+        except _UNREADABLE as error:  # cut off as it was written, say
             self.lost = _all(error)
             await self._fallback.forget()
             self._copy.ahead, self._copy.revision = True, 0
