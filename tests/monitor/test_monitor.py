@@ -357,18 +357,19 @@ def test_with_neither_database_nor_file_the_outage_is_told_once(
     assert "  the state of alerts: " in str(tables.round_(rounds[0], NOW))
 
 
+@pytest.mark.parametrize("torn", ['{"revision": 3, "bo', "[" * 100_000], ids=["short", "deep"])
 def test_a_file_that_is_torn_is_said_and_kept_beside(
-    world: World, site: Site, tmp_path: Path
+    world: World, site: Site, tmp_path: Path, torn: str
 ) -> None:
     world.health("pass", storage="pass")
     world.answers["/page"] = (200, {})
     file = tmp_path / watch.FOLDER / "alerts-local.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text('{"revision": 3, "bo')
+    file.write_text(torn)
     first = go(site)
     assert told(first) == [("happened", "alerts-forgotten")]
     assert "alerts-local.json is now alerts-local.unreadable" in first.faults[0]
-    assert file.with_suffix(".unreadable").read_text() == '{"revision": 3, "bo'
+    assert file.with_suffix(".unreadable").read_text() == torn
     assert (told(go(site, 60)), file.exists()) == ([], False)
 
 
@@ -661,7 +662,7 @@ def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
 
 
 @pytest.mark.parametrize("severity", list(Severity), ids=lambda each: each.name)
-def test_the_routes_in_the_words_are_the_couriers(severity: Severity) -> None:
+def test_the_routes_in_the_words_are_the_notifiers(severity: Severity) -> None:
     row = re.search(rf"^\| {severity.name} \| (.*?) \|(.*?)\|(.*?)\|", WORDS, re.M)
     assert row
     told_by = {name for name, cell in zip(NEEDED, row.groups(), strict=True) if "yes" in cell}

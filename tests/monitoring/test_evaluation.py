@@ -232,7 +232,8 @@ ODD = {
     "a list that is a number": ("entries", [5, 3]),
     "an event's moment": ("events", [1, "soon"]),
     "an event's number": ("events", [2, "often"]),
-    "a pattern": ("silences", [1, "for ever"]),
+    "a silence's end": ("silences", [1, "for ever"]),
+    "an end that no calendar has": ("silences", [1, 1e300]),
 }
 
 

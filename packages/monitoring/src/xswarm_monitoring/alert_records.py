@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
-from math import isfinite
 from typing import Any
 
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring.alert import Alert, Severity
 
+_LATEST = 1e13  # seconds since 1970; a calendar ends before all that a float can be
 _KEPT_OF_AN_ENTRY = 2  # after its alert, state and times; more stands in the alert
 
 
@@ -197,7 +197,7 @@ def silence_as_json(silence: Silence) -> list[Any]:
 def silence_from_json(data: list[Any]) -> Silence:
     """Read what :func:`silence_as_json` gave; a later version may keep more."""
     pattern, until, why, *_ = data
-    return Silence(str(pattern), float(until), str(why))
+    return Silence(str(pattern), _seconds(until), str(why))
 
 
 def notice_from_json(data: Mapping[str, Any]) -> Notice:
@@ -218,6 +218,6 @@ def _seconds(value: Any) -> float:
         ValueError, TypeError, OverflowError: it is none.
     """
     moment = float(value)
-    if not isfinite(moment):
+    if not abs(moment) < _LATEST:  # nor is NaN
         raise ValueError(f"no moment: {value}")
     return moment
