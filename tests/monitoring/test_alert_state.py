@@ -149,6 +149,14 @@ def test_the_history_keeps_the_last_hundred() -> None:
     assert kept.history[-1]["alert"]["labels"] == {"version": "v249"}
 
 
+def test_a_silence_for_ever_can_be_shown() -> None:
+    kept = AlertState()
+    kept.silence(Silence("slow-*", 1e300, "known"))
+    again = alert_state.load(kept.dump())
+    assert again.silences[0].matches(SLOW)
+    assert alert_state.summary(again)["silences"][0]["until"] > "2999"
+
+
 def test_the_state_survives_as_text() -> None:
     kept = AlertState(Policy(hold=0))
     kept.silence(Silence("slow-*", 1e9, "known"))

@@ -233,7 +233,7 @@ ODD = {
     "an event's moment": ("events", [1, "soon"]),
     "an event's number": ("events", [2, "often"]),
     "a silence's end": ("silences", [1, "for ever"]),
-    "an end that no calendar has": ("silences", [1, 1e300]),
+    "an event's moment that no calendar has": ("events", [1, 1e300]),
 }
 
 

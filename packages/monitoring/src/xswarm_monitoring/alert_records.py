@@ -197,7 +197,7 @@ def silence_as_json(silence: Silence) -> list[Any]:
 def silence_from_json(data: list[Any]) -> Silence:
     """Read what :func:`silence_as_json` gave; a later version may keep more."""
     pattern, until, why, *_ = data
-    return Silence(str(pattern), _seconds(until), str(why))
+    return Silence(str(pattern), _seconds(min(float(until), _LATEST)), str(why))
 
 
 def notice_from_json(data: Mapping[str, Any]) -> Notice:
@@ -218,6 +218,6 @@ def _seconds(value: Any) -> float:
         ValueError, TypeError, OverflowError: it is none.
     """
     moment = float(value)
-    if not abs(moment) < _LATEST:  # nor is NaN
+    if not abs(moment) <= _LATEST:  # nor is NaN
         raise ValueError(f"no moment: {value}")
     return moment
