@@ -391,3 +391,23 @@ def test_a_database_that_goes_while_the_history_comes_home_ends_no_round(sqlite:
         asyncio.run(evaluate_with_fallback([], there, bucket, post.notifier, 60.0 * minute))
     history = alert_state.load(asyncio.run(there.load())[1]).history
     assert [entry["what"] for entry in history] == ["firing"]
+
+
+def test_a_silence_while_people_are_told_lets_nobody_be_told_again(sqlite: SQLite) -> None:
+    """Whoever gets the first of the messages may type it before the last one is sent."""
+    store = DatabaseAlertStore(sqlite.execute)
+
+    class Prompt(Post):
+        async def send(self, request: Outgoing) -> Response:
+            revision, text = await store.load()
+            state = alert_state.load(text)
+            state.silence(Silence("service-*", 1e9, "known"))
+            assert await store.save(revision, state.dump())
+            return await super().send(request)
+
+    post = Prompt()
+    assert asyncio.run(go(sqlite, post, [DOWN], 0.0)).delivered
+    assert asyncio.run(go(sqlite, Post(), [DOWN], 60.0)).notices == ()
+    state = alert_state.load(asyncio.run(store.load())[1])
+    assert [each.why for each in state.silences] == ["known"]
+    assert [each["channels"]["slack"] for each in state.history] == ["delivered"]

@@ -25,6 +25,7 @@ _FIRST = "INSERT OR IGNORE INTO monitoring_book VALUES (1, 1, ?) RETURNING revis
 _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
     WHERE revision = ? RETURNING revision"""
 _TOLD_ALONE = 10  # minutes
+_TRIES = 5
 
 
 class MemoryAlertStore:
@@ -154,11 +155,23 @@ async def evaluate(
         return _NONE
     if not notices:
         return Evaluation((), delivered=True, collecting=collecting, on=on)
-    delivered = await notifier.deliver(state, ())
-    state.telling_until = 0.0
-    await store.save(revision + 1, state.dump())
+    lease, delivered = state.telling_until, await notifier.deliver(state, ())
+    await _save_told(store, revision + 1, state, lease)
     went = [entry["channels"] for entry in state.history[-len(notices) :]]
     return Evaluation(notices, delivered, went=went, collecting=collecting, on=on)
+
+
+async def _save_told(store: AlertStore, revision: int, state: AlertState, lease: float) -> None:
+    """Save whom the round told, beside a silence that a person added meanwhile."""
+    state.telling_until = 0.0
+    for _ in range(_TRIES):
+        if await store.save(revision, state.dump()):
+            return
+        revision, text = await store.load()
+        found = alert_state.load(text) if text else AlertState()
+        if found.telling_until != lease:
+            return  # it took too long, and another round has taken over
+        state.silences = found.silences
 
 
 @dataclass(frozen=True)
