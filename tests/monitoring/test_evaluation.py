@@ -411,3 +411,12 @@ def test_a_silence_while_people_are_told_lets_nobody_be_told_again(sqlite: SQLit
     state = alert_state.load(asyncio.run(store.load())[1])
     assert [each.why for each in state.silences] == ["known"]
     assert [each["channels"]["slack"] for each in state.history] == ["delivered"]
+
+
+def test_a_full_disk_makes_no_two_rounds_of_one() -> None:
+    """What comes and goes would count twice as often, and be told as flapping too soon."""
+    post, bucket, copy = Post(), Bucket(), Copy()
+    bucket.is_full = True
+    rounds = asyncio.run(without_the_database(post, bucket, range(1, 4), copy))
+    assert alert_state.load(copy.text).entries[DOWN.key].recent == [True] * 3
+    assert all("this process alone" in each.faults[0] for each in rounds)

@@ -189,14 +189,16 @@ class _Round:
 
     async def by_fallback(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
         """Go it by the state in the fallback, or by its copy here."""
-        went = _NONE
+        went, policy = _NONE, _impatient(self.policy, self.now)
         if not fallback.away:
             went = await self.go(fallback, due)  # a disk that is full is known once it is written
-        if not (why := fallback.away):
-            return went
-        alone = replace(self, policy=_impatient(self.policy, self.now))
+            if not fallback.away:
+                return went
+        faults = [f"it is kept in this process alone: {fallback.away}"]
+        if went.ours and policy is self.policy:
+            return replace(went, faults=faults)  # it has gone by the copy already
+        alone = replace(self, policy=policy)
         last = await alone.go(fallback, [_alone(each) for each in due])
-        faults = [f"it is kept in this process alone: {why}"]
         return replace(went.and_(last), on=last.on, faults=faults)
 
     async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
