@@ -420,3 +420,32 @@ def test_a_full_disk_makes_no_two_rounds_of_one() -> None:
     rounds = asyncio.run(without_the_database(post, bucket, range(1, 4), copy))
     assert alert_state.load(copy.text).entries[DOWN.key].recent == [True] * 3
     assert all("this process alone" in each.faults[0] for each in rounds)
+
+
+def test_what_was_done_with_while_the_bucket_was_away_comes_back_from_no_other_process(
+    sqlite: SQLite,
+) -> None:
+    post, bucket, copy = Post(), Bucket(), Copy()
+    store = DatabaseAlertStore(sqlite.execute)
+
+    async def go(minute: int, copy: Copy) -> list[str]:
+        went = await evaluate_with_fallback(
+            [], store, bucket, post.notifier, 60.0 * minute, copy=copy
+        )
+        return [each.what.value for each in went.notices]
+
+    asyncio.run(without_the_database(post, bucket, [1, 2], copy))
+    bucket.is_away = True
+    told = [asyncio.run(go(minute, copy)) for minute in (10, 200)]
+    bucket.is_away = False
+    told += [asyncio.run(go(201, copy)), asyncio.run(go(202, Copy()))]
+    assert told == [["resolved"], [], [], []]
+    history = alert_state.load(asyncio.run(store.load())[1]).history
+    assert [entry["what"] for entry in history] == ["firing", "resolved"]
+
+
+def test_what_comes_home_a_second_time_stands_in_the_history_once() -> None:
+    state, notice = alert_state.AlertState(), alert_state.AlertState(POLICY).advance([DOWN], 1.0)
+    state.record(notice[0], {"slack": "delivered"})
+    state.adopt([*state.history])
+    assert len(state.history) == 1

@@ -282,7 +282,8 @@ class AlertState:
 
     def adopt(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Take in what was told by another state, which stood in for this one meanwhile."""
-        both = [*self.history, *(dict(entry) for entry in history)]
+        new = [dict(entry) for entry in history if entry not in self.history]
+        both = [*self.history, *new]
         self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
     def join(self, other: AlertState) -> None:
@@ -296,8 +297,7 @@ class AlertState:
             self.entries[key] = last
         self.events = {**other.events, **self.events}
         self.keep_undelivered(each for each in other.undelivered if each not in self.undelivered)
-        told = [entry for entry in other.history if entry not in self.history]
-        self.adopt(told)
+        self.adopt(other.history)
 
     def _audible(self, notices: Iterable[Notice], now: float) -> list[Notice]:
         """Leave out what is silenced; who was not told is told when the silence is over."""

@@ -96,7 +96,10 @@ class Backed:
             return 0, self._copy.text
         self.away = ""
         if self._copy.ahead:
-            text = self._caught_up(revision, text)
+            found, text = text, self._caught_up(revision, text)
+            if found and not text:  # it was done with meanwhile; no other process shall take it up
+                await self.forget()
+                revision = revision if self._copy.ahead else 0
         self._copy.text, self._copy.revision = text, revision
         return revision, text
 
