@@ -449,3 +449,25 @@ def test_what_comes_home_a_second_time_stands_in_the_history_once() -> None:
     state.record(notice[0], {"slack": "delivered"})
     state.adopt([*state.history])
     assert len(state.history) == 1
+
+
+def test_a_silence_holds_while_the_database_is_away(sqlite: SQLite) -> None:
+    """It may be for the very work that takes the database away."""
+    post, store, bucket, copy = (
+        Post(),
+        DatabaseAlertStore(sqlite.execute),
+        MemoryAlertStore(),
+        Copy(),
+    )
+
+    async def go(minute: int, where: DatabaseAlertStore | None, copy: Copy) -> list[str]:
+        went = await evaluate_with_fallback(
+            [DOWN], where, bucket, post.notifier, 60.0 * minute, policy=POLICY, copy=copy
+        )
+        return [each.what.value for each in went.notices]
+
+    silence = Silence("service-outage", 600.0, "maintenance")
+    asyncio.run(evaluate([], store, post.notifier, 0.0, prepare=lambda s: s.silence(silence)))
+    told = [asyncio.run(go(1, store, copy)), asyncio.run(go(2, None, copy))]
+    told += [asyncio.run(go(3, None, Copy()))]  # another process, by the bucket
+    assert (told, asyncio.run(go(11, None, copy))) == ([[], [], []], ["still firing"])

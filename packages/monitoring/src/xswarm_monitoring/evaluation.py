@@ -182,10 +182,29 @@ class _Round:
     now: float
     policy: Policy
     by: str
+    copy: Copy
 
-    async def go(self, where: AlertStore, due: Sequence[Alert]) -> Evaluation:
-        """Go it by the state in a store."""
-        return await evaluate(due, where, self.notifier, self.now, policy=self.policy, by=self.by)
+    async def at_home(self, store: AlertStore, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the state in its own store."""
+        return await self._go(store, due, self._remember_silences)
+
+    async def go(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the state that stands in, under the silences of the store."""
+        return await self._go(fallback, due, self._silence)
+
+    async def _go(
+        self, where: AlertStore, due: Sequence[Alert], prepare: Callable[[AlertState], None]
+    ) -> Evaluation:
+        given = self.notifier, self.now
+        return await evaluate(due, where, *given, policy=self.policy, by=self.by, prepare=prepare)
+
+    def _remember_silences(self, state: AlertState) -> None:
+        self.copy.silences = tuple(state.silences)
+
+    def _silence(self, state: AlertState) -> None:
+        """Let a silence hold that may be for the very work that takes the database away."""
+        both = dict.fromkeys([*state.silences, *self.copy.silences])
+        state.silences = [each for each in both if each.until > self.now]
 
     async def by_fallback(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
         """Go it by the state in the fallback, or by its copy here."""
@@ -244,14 +263,15 @@ async def evaluate_with_fallback(
         by: who watches.
         copy: what this process keeps of the fallback's state from one round to the next.
     """
-    backed, here = Backed(fallback, copy or Copy()), _Round(notifier, now, policy or Policy(), by)
+    copy = copy or Copy()
+    backed, here = Backed(fallback, copy), _Round(notifier, now, policy or Policy(), by, copy)
     _, text = await backed.load()
     begun = alert_state.load(text, policy).entries if text else {}
     if store is None:
         return await here.telling(backed.lost, backed, await here.by_fallback(backed, due))
     home = Recovering(store)
     try:
-        went = await here.go(home, [each for each in due if each.key not in begun])
+        went = await here.at_home(home, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
         outage = alerts.service_outage("database", described(error))
         went = await here.by_fallback(backed, [*due, outage])

@@ -7,11 +7,13 @@ that takes both stores, and who was told already is not told again by this proce
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xswarm_monitoring import alert_state
+from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.plain import described
 
 _UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
@@ -65,11 +67,13 @@ class Copy:
         text: the state; empty: there is none.
         revision: of the fallback's state when it was last had; -1: it never was.
         ahead: whether the fallback lacks what stands here.
+        silences: those that the store had when it was last read.
     """
 
     text: str = ""
     revision: int = -1
     ahead: bool = False
+    silences: Sequence[Silence] = ()
 
 
 class Backed:
