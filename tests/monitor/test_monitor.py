@@ -239,7 +239,20 @@ def test_what_a_later_version_measured_ends_no_watch_and_stays(world: World, sit
     assert [row.values_in_order for row in rows] == [later]
 
 
-def test_a_book_of_a_later_version_is_refused_and_stays(world: World, site: Site) -> None:
+def test_a_silence_is_taken_beside_a_history_of_a_later_version(site: Site) -> None:
+    """It may have severities of its own; of what is over only names are asked."""
+    remembered.silence(site, Silence("slow-*", NOW + 600, "known"))
+    changed = """UPDATE monitoring_book SET data = json_set(data, '$.history', json(
+        '[{"what": "firing", "alert": {"name": "over", "severity": "PANIC", "summary": "s",
+        "labels": {"of": "it"}}, "since": 1, "time": 1, "times": 1, "channels": {}}]'))"""
+    site.database.execute(changed)
+    assert remembered.unmatched(site, Silence("over{of=it}", NOW + 600, "")) == ""
+    assert remembered.unmatched(site, Silence("ower", NOW + 600, "")) != ""
+    (entry,) = remembered.summary(site)["history"]
+    assert tables.history([entry])
+
+
+def test_a_state_of_a_later_version_is_refused_and_stays(world: World, site: Site) -> None:
     remembered.silence(site, Silence("slow-*", NOW + 600, "known"))
     changed = """UPDATE monitoring_book SET data = json_set(data, '$.entries', json(
         '[[{"name": "x", "severity": "PANIC", "summary": "", "labels": {}, "details": {},
@@ -344,18 +357,19 @@ def test_with_neither_database_nor_file_the_outage_is_told_once(
     assert "  the state of alerts: " in str(tables.round_(rounds[0], NOW))
 
 
+@pytest.mark.parametrize("torn", ['{"revision": 3, "bo', "[" * 100_000], ids=["short", "deep"])
 def test_a_file_that_is_torn_is_said_and_kept_beside(
-    world: World, site: Site, tmp_path: Path
+    world: World, site: Site, tmp_path: Path, torn: str
 ) -> None:
     world.health("pass", storage="pass")
     world.answers["/page"] = (200, {})
     file = tmp_path / watch.FOLDER / "alerts-local.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text('{"revision": 3, "bo')
+    file.write_text(torn)
     first = go(site)
     assert told(first) == [("happened", "alerts-forgotten")]
     assert "alerts-local.json is now alerts-local.unreadable" in first.faults[0]
-    assert file.with_suffix(".unreadable").read_text() == '{"revision": 3, "bo'
+    assert file.with_suffix(".unreadable").read_text() == torn
     assert (told(go(site, 60)), file.exists()) == ([], False)
 
 
@@ -648,7 +662,7 @@ def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
 
 
 @pytest.mark.parametrize("severity", list(Severity), ids=lambda each: each.name)
-def test_the_routes_in_the_words_are_the_couriers(severity: Severity) -> None:
+def test_the_routes_in_the_words_are_the_notifiers(severity: Severity) -> None:
     row = re.search(rf"^\| {severity.name} \| (.*?) \|(.*?)\|(.*?)\|", WORDS, re.M)
     assert row
     told_by = {name for name, cell in zip(NEEDED, row.groups(), strict=True) if "yes" in cell}

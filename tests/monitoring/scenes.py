@@ -141,14 +141,14 @@ class Shop:
                 alert.service_outage("database", "no answer within 2000 ms"),
                 Alert("high-error-rate", Severity.ERROR, "58.1% of requests fail (threshold 5%)"),
             ]
-        revision, state = await self._book()
+        revision, state = await self._state()
         for notice in state.advance(due, self.hands.now):
             state.record(notice, {"slack": "delivered", "sms": "delivered"})
         await DatabaseAlertStore(self.sqlite.execute).save(revision, state.dump())
         seen = Round(checks[1:], due, state.on(), self.hands.now, "worker")
         await status_record.keep(PAGE, self.sqlite.execute, seen)
 
-    async def _book(self) -> tuple[int, AlertState]:
+    async def _state(self) -> tuple[int, AlertState]:
         revision, text = await DatabaseAlertStore(self.sqlite.execute).load()
         return revision, alert_state.load(text, Policy()) if text else AlertState(Policy())
 

@@ -149,7 +149,15 @@ def test_the_history_keeps_the_last_hundred() -> None:
     assert kept.history[-1]["alert"]["labels"] == {"version": "v249"}
 
 
-def test_the_book_survives_as_text() -> None:
+def test_a_silence_for_ever_can_be_shown() -> None:
+    kept = AlertState()
+    kept.silence(Silence("slow-*", 1e300, "known"))
+    again = alert_state.load(kept.dump())
+    assert again.silences[0].matches(SLOW)
+    assert alert_state.summary(again)["silences"][0]["until"] > "2999"
+
+
+def test_the_state_survives_as_text() -> None:
     kept = AlertState(Policy(hold=0))
     kept.silence(Silence("slow-*", 1e9, "known"))
     kept.advance([DOWN, SLOW], 5.0)
@@ -185,7 +193,7 @@ def test_what_another_saw_is_not_called_off() -> None:
     assert seen[1:] == [("resolved", "service-outage")]
 
 
-def test_a_book_of_before_there_were_several_is_read() -> None:
+def test_a_state_of_before_several_watched_is_read() -> None:
     kept = AlertState(Policy(hold=0))
     kept.advance([DOWN], 0)
     old = json.loads(kept.dump())
@@ -258,7 +266,7 @@ def grown() -> AlertState:
     return kept
 
 
-def test_version_1_0_0_reads_the_book() -> None:
+def test_version_1_0_0_reads_the_state() -> None:
     """A rollback brings it back, and it takes lists of these lengths alone."""
     kept = grown()
     body = json.loads(kept.dump())
@@ -270,7 +278,7 @@ def test_version_1_0_0_reads_the_book() -> None:
     assert next(iter(again.events.values())).collected
 
 
-def test_the_books_of_other_versions_are_read() -> None:
+def test_the_states_of_other_versions_are_read() -> None:
     body = json.loads(grown().dump())
     (entry,), (event,) = body["entries"], body["events"]
     earliest = {**body, "entries": [without(entry)], "events": [without(event)]}

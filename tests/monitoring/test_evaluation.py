@@ -180,7 +180,7 @@ def test_a_fallback_that_cannot_be_read_is_begun_anew_aloud(text: str) -> None:
     assert post.arrived == 2
 
 
-def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
+def test_of_a_state_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -> None:
     """In the fallback, and in the database: that one was taken for a database that is down."""
     state, post = alert_state.AlertState(POLICY), Post()
     state.advance([DOWN, alert.service_outage("storage", "no answer")], 0.0)
@@ -210,7 +210,7 @@ def test_of_a_book_of_another_version_is_kept_what_can_be_read(sqlite: SQLite) -
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"entries', "null", DEEP])
-def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
+def test_a_database_whose_state_is_none_is_not_taken_for_one_that_is_down(
     sqlite: SQLite, text: str
 ) -> None:
     post, store = Post(), DatabaseAlertStore(sqlite.execute)
@@ -221,6 +221,43 @@ def test_a_database_whose_book_is_none_is_not_taken_for_one_that_is_down(
     )
     assert [notice.alert.name for notice in went.notices] == ["alerts-forgotten"]
     assert alert_state.load(asyncio.run(store.load())[1]).history
+
+
+LARGE = 10**400  # as JSON may have it, and no float can
+
+ODD = {
+    "a moment in words": ("entries", [2, "soon"]),
+    "a moment beyond all": ("entries", [3, LARGE]),
+    "no number": ("entries", [4, float("nan")]),
+    "a list that is a number": ("entries", [5, 3]),
+    "an event's moment": ("events", [1, "soon"]),
+    "an event's number": ("events", [2, "often"]),
+    "a silence's end": ("silences", [1, "for ever"]),
+    "an event's moment that no calendar has": ("events", [1, 1e300]),
+}
+
+
+@pytest.mark.parametrize(("part", "change"), ODD.values(), ids=ODD)
+def test_what_cannot_be_acted_on_is_left_out_and_the_rest_goes_on(
+    sqlite: SQLite, part: str, change: tuple[int, object]
+) -> None:
+    state, post, place = alert_state.AlertState(POLICY), Post(), change[0]
+    state.advance([DOWN], 0.0)
+    state.happened(alert.test_alert(Severity.WARNING), 0.0)
+    state.silence(Silence("slow-*", 1e9, "known"))
+    body = json.loads(state.dump())
+    body[part][0][place] = change[1]
+    store = DatabaseAlertStore(sqlite.execute)
+    asyncio.run(store.load())
+    assert asyncio.run(store.save(0, json.dumps(body)))
+    went = asyncio.run(
+        evaluate_with_fallback(
+            [DOWN], store, MemoryAlertStore(), post.notifier, 60.0, policy=POLICY
+        )
+    )
+    assert f"1 of 1 {part}" in went.faults[0]
+    told = {notice.alert.key for notice in went.notices}
+    assert told <= {"alerts-forgotten", DOWN.key}  # not that the database is down
 
 
 def test_who_was_told_is_not_told_again_where_the_fallback_is_torn() -> None:
@@ -306,3 +343,131 @@ def test_what_was_told_without_either_ends_once_whichever_comes_back_first(
     history = alert_state.load(asyncio.run(store.load())[1]).history
     assert [entry["what"] for entry in history] == ["firing", "resolved"]
     assert asyncio.run(bucket.load()) == (0, "")
+
+
+def test_of_two_states_of_one_alert_nobody_forgets_who_was_told() -> None:
+    """One process told of it alone; another saw it later, by the bucket, and knew of nobody."""
+    here, there = alert_state.AlertState(POLICY), alert_state.AlertState(Policy(hold=600))
+    assert len(here.advance([DOWN], 0.0)) == 1
+    assert there.advance([DOWN], 60.0) == []
+    there.join(here)
+    there.policy = POLICY
+    assert there.advance([DOWN], 120.0) == []
+    assert there.entries[DOWN.key].told == 0.0
+    assert [each.what.value for each in there.advance([], 900.0)] == ["resolved"]
+
+
+def test_a_round_of_anothers_is_no_failure_to_tell() -> None:
+    told, failed = Evaluation((), delivered=True), Evaluation((), delivered=False)
+    anothers = Evaluation((), delivered=False, ours=False)
+    for both in (told.and_(anothers), anothers.and_(told)):
+        assert (both.ours, both.delivered) == (True, True)
+    for both in (failed.and_(anothers), anothers.and_(failed)):
+        assert (both.ours, both.delivered) == (True, False)
+    assert not anothers.and_(anothers).ours
+
+
+def test_a_database_that_goes_while_the_history_comes_home_ends_no_round(sqlite: SQLite) -> None:
+    post, bucket, there = Post(), MemoryAlertStore(), DatabaseAlertStore(sqlite.execute)
+
+    class Leaving(DatabaseAlertStore):
+        """A database that answers until the round has gone by it."""
+
+        asked = 0
+
+        async def load(self) -> tuple[int, str]:
+            self.asked += 1
+            if self.asked > 1:
+                raise ConnectionError("away again")
+            return await super().load()
+
+    asyncio.run(without_the_database(post, bucket, [1, 2]))
+    went = asyncio.run(
+        evaluate_with_fallback([DOWN], Leaving(sqlite.execute), bucket, post.notifier, 180.0)
+    )
+    assert (went.delivered, len(went.faults)) == (True, 1)
+    assert "away again" in went.faults[0]
+    for minute in (4, 5):  # and later it does come home
+        asyncio.run(evaluate_with_fallback([], there, bucket, post.notifier, 60.0 * minute))
+    history = alert_state.load(asyncio.run(there.load())[1]).history
+    assert [entry["what"] for entry in history] == ["firing"]
+
+
+def test_a_silence_while_people_are_told_lets_nobody_be_told_again(sqlite: SQLite) -> None:
+    """Whoever gets the first of the messages may type it before the last one is sent."""
+    store = DatabaseAlertStore(sqlite.execute)
+
+    class Prompt(Post):
+        async def send(self, request: Outgoing) -> Response:
+            revision, text = await store.load()
+            state = alert_state.load(text)
+            state.silence(Silence("service-*", 1e9, "known"))
+            assert await store.save(revision, state.dump())
+            return await super().send(request)
+
+    post = Prompt()
+    assert asyncio.run(go(sqlite, post, [DOWN], 0.0)).delivered
+    assert asyncio.run(go(sqlite, Post(), [DOWN], 60.0)).notices == ()
+    state = alert_state.load(asyncio.run(store.load())[1])
+    assert [each.why for each in state.silences] == ["known"]
+    assert [each["channels"]["slack"] for each in state.history] == ["delivered"]
+
+
+def test_a_full_disk_makes_no_two_rounds_of_one() -> None:
+    """What comes and goes would count twice as often, and be told as flapping too soon."""
+    post, bucket, copy = Post(), Bucket(), Copy()
+    bucket.is_full = True
+    rounds = asyncio.run(without_the_database(post, bucket, range(1, 4), copy))
+    assert alert_state.load(copy.text).entries[DOWN.key].recent == [True] * 3
+    assert all("this process alone" in each.faults[0] for each in rounds)
+
+
+def test_what_was_done_with_while_the_bucket_was_away_comes_back_from_no_other_process(
+    sqlite: SQLite,
+) -> None:
+    post, bucket, copy = Post(), Bucket(), Copy()
+    store = DatabaseAlertStore(sqlite.execute)
+
+    async def go(minute: int, copy: Copy) -> list[str]:
+        went = await evaluate_with_fallback(
+            [], store, bucket, post.notifier, 60.0 * minute, copy=copy
+        )
+        return [each.what.value for each in went.notices]
+
+    asyncio.run(without_the_database(post, bucket, [1, 2], copy))
+    bucket.is_away = True
+    told = [asyncio.run(go(minute, copy)) for minute in (10, 200)]
+    bucket.is_away = False
+    told += [asyncio.run(go(201, copy)), asyncio.run(go(202, Copy()))]
+    assert told == [["resolved"], [], [], []]
+    history = alert_state.load(asyncio.run(store.load())[1]).history
+    assert [entry["what"] for entry in history] == ["firing", "resolved"]
+
+
+def test_what_comes_home_a_second_time_stands_in_the_history_once() -> None:
+    state, notice = alert_state.AlertState(), alert_state.AlertState(POLICY).advance([DOWN], 1.0)
+    state.record(notice[0], {"slack": "delivered"})
+    state.adopt([*state.history])
+    assert len(state.history) == 1
+
+
+def test_a_silence_holds_while_the_database_is_away(sqlite: SQLite) -> None:
+    """It may be for the very work that takes the database away."""
+    post, store, bucket, copy = (
+        Post(),
+        DatabaseAlertStore(sqlite.execute),
+        MemoryAlertStore(),
+        Copy(),
+    )
+
+    async def go(minute: int, where: DatabaseAlertStore | None, copy: Copy) -> list[str]:
+        went = await evaluate_with_fallback(
+            [DOWN], where, bucket, post.notifier, 60.0 * minute, policy=POLICY, copy=copy
+        )
+        return [each.what.value for each in went.notices]
+
+    silence = Silence("service-outage", 600.0, "maintenance")
+    asyncio.run(evaluate([], store, post.notifier, 0.0, prepare=lambda s: s.silence(silence)))
+    told = [asyncio.run(go(1, store, copy)), asyncio.run(go(2, None, copy))]
+    told += [asyncio.run(go(3, None, Copy()))]  # another process, by the bucket
+    assert (told, asyncio.run(go(11, None, copy))) == ([[], [], []], ["still firing"])

@@ -141,25 +141,25 @@ def test_an_alert_about_strange_things_is_stored_and_can_be_silenced() -> None:
     assert not Silence("service-[a-z]*", math.inf, "").matches(shown)
 
 
-def went(state: MemoryAlertStore, due: Sequence[alert.Alert], now: float) -> Sequence[Notice]:
+def went(store: MemoryAlertStore, due: Sequence[alert.Alert], now: float) -> Sequence[Notice]:
     async def sleep(_seconds: float) -> None: ...
 
     async def send(_request: Any) -> Any:
         raise AssertionError("there is no channel")
 
     notifier = Notifier((), send, sleep=sleep)
-    return asyncio.run(evaluation.evaluate(due, state, notifier, now, policy=Policy())).notices
+    return asyncio.run(evaluation.evaluate(due, store, notifier, now, policy=Policy())).notices
 
 
 @pytest.mark.parametrize("ahead", [3600.0, 400 * DAY])
 def test_a_clock_that_was_ahead_keeps_no_alert_back(ahead: float) -> None:
     """Another watcher's clock, or this one's before it was put right."""
-    state, now, down = MemoryAlertStore(), 1_760_000_000.0, alert.service_outage("database", "x")
-    went(state, [down], now + ahead)
-    went(state, [down], now)
-    assert went(state, [down], now + 60), "it fires after a minute, by the right clock"
+    store, now, down = MemoryAlertStore(), 1_760_000_000.0, alert.service_outage("database", "x")
+    went(store, [down], now + ahead)
+    went(store, [down], now)
+    assert went(store, [down], now + 60), "it fires after a minute, by the right clock"
     for minute in range(2, 8):
-        ended = went(state, [], now + 60 * minute)
+        ended = went(store, [], now + 60 * minute)
     assert "resolved" in {each.what.value for each in ended}, ended
 
 

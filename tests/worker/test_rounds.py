@@ -194,10 +194,10 @@ def test_with_database_and_bucket_away_people_are_told_once_and_then_that_it_is_
     for minute in range(1, 9):
         away.go_round(NOW + 60 * minute)
     assert world.heard("CRITICAL: database is down") == ["email", "slack", "sms"]
-    assert "the state of alerts is not in order" in capsys.readouterr().out
+    assert "the state of the alerts was not read or kept as usual" in capsys.readouterr().out
 
 
-def test_a_book_in_the_bucket_that_is_torn_is_said_in_log_metrics_and_history(
+def test_a_state_in_the_bucket_that_is_torn_is_said_in_log_metrics_and_history(
     start: Callable[..., Isolate],
     clean: Database,
     world: World,

@@ -43,7 +43,7 @@ class BucketAlertStore:
         if found is None:
             return 0, ""
         kept = json.loads(found.body)
-        return kept["revision"], kept["book"]
+        return int(kept["revision"]), str(kept["book"])
 
     async def save(self, revision: int, text: str) -> bool:
         """Save the state where it is still of a revision; tells whether it was."""

@@ -10,13 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from fnmatch import fnmatchcase
 from typing import Any
 
-from xswarm_monitoring import alert as alerts
+from xswarm_monitoring import alert_records as records
 from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.alert_records import Entry, Event, Notice, Silence, State, What
 from xswarm_monitoring.clock import iso
+
+__all__ = [
+    "HISTORY",
+    "LEASE",
+    "SILENCED",
+    "AlertState",
+    "Entry",
+    "Event",
+    "Notice",
+    "Policy",
+    "Silence",
+    "State",
+    "What",
+    "load",
+    "summary",
+]
 
 HISTORY = 100
 """How many entries the state's history keeps."""
@@ -28,69 +43,7 @@ LEASE = 50.0
 
 _EARLY = 2.0  # seconds that a round may be: half a second of a cron's must not cost a minute
 _UNDELIVERED_KEPT = 50
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-_KEPT_OF_AN_ENTRY = 6  # after its alert and state; more stands in the alert
-_KEPT_OF_AN_EVENT = 2  # after its alert
-
-
-class What(Enum):
-    """What a notice tells of an alert."""
-
-    FIRING = "firing"
-    STILL = "still firing"
-    RESOLVED = "resolved"
-    FLAPPING = "flapping"
-    HAPPENED = "happened"
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One message about an alert.
-
-    Args:
-        what: what happened to it.
-        alert: the alert.
-        since: when it began, seconds since 1970.
-        time: now, likewise.
-        times: how often it happened since people were last told.
-    """
-
-    what: What
-    alert: Alert
-    since: float
-    time: float
-    times: int = 1
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the notice as JSON."""
-        return {
-            "what": self.what.value,
-            "alert": self.alert.as_json(),
-            "since": self.since,
-            "time": self.time,
-            "times": self.times,
-        }
-
-
-@dataclass(frozen=True)
-class Silence:
-    """Keep alerts from people for a while; the history still has them.
-
-    Args:
-        pattern: of the names or keys silenced, with ``*`` and ``?``, e.g. ``slow-*``; a name
-            silences the alert whatever it is about. All else stands for itself, brackets too.
-        until: seconds since 1970.
-        why: the reason, for those who wonder.
-    """
-
-    pattern: str
-    until: float
-    why: str
-
-    def matches(self, alert: Alert) -> bool:
-        """Return whether it keeps an alert quiet, as long as it lasts."""
-        pattern = self.pattern.replace("[", "[[]")
-        return any(fnmatchcase(text, pattern) for text in (alert.name, alert.key))
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -126,76 +79,6 @@ class Policy:
     gather: float = 5.0
     flap_rounds: int = 4
     flap_of: int = 10
-
-
-class State(Enum):
-    """Where an alert stands."""
-
-    WAITING = "waiting"
-    """Due, but not for long enough."""
-    FIRING = "firing"
-    QUIET = "quiet"
-    """Over, and remembered for a while, since it may flap."""
-
-
-@dataclass
-class Entry:
-    """Hold what the state knows of one alert.
-
-    Args:
-        alert: as it was last due.
-        state: where it stands.
-        since: when it became due, seconds since 1970.
-        last_due: when it was last due, likewise.
-        told: when people were last told, likewise; None where they were not.
-        fires: when it fired lately, likewise.
-        flapping: whether it goes on and off too often to tell each time.
-        by: who saw it last, of those who watch.
-        recent: whether it was due, for each of the last rounds.
-        told_as: the gravest severity that people were told of it; None where they were not.
-    """
-
-    alert: Alert
-    state: State
-    since: float
-    last_due: float
-    told: float | None = None
-    fires: list[float] = field(default_factory=list)
-    flapping: bool = False
-    by: str = ""
-    recent: list[bool] = field(default_factory=list)
-    told_as: Severity | None = None
-
-
-@dataclass
-class Event:
-    """Hold what the state knows of one event.
-
-    Args:
-        alert: as it last happened; its amounts are those of all that is unheard.
-        told: when people were last told, or when it is collected since; seconds since 1970.
-        unheard: how often it happened since.
-        collected: whether people were told nothing of it yet.
-    """
-
-    alert: Alert
-    told: float
-    unheard: int = 0
-    collected: bool = False
-
-    def add(self, alert: Alert) -> None:
-        """Count one more."""
-        amounts = dict(self.alert.amounts) if self.unheard else {}
-        for unit, amount in alert.amounts.items():
-            amounts[unit] = amounts.get(unit, 0.0) + amount
-        self.alert = replace(alert, amounts=amounts)
-        self.unheard += 1
-
-    def sum_up(self, now: float) -> Notice:
-        """Return what people are to be told of all that is unheard; it is told then."""
-        notice = Notice(What.HAPPENED, self.alert, self.told, now, self.unheard)
-        self.told, self.unheard, self.collected = now, 0, False
-        return notice
 
 
 class AlertState:
@@ -399,22 +282,22 @@ class AlertState:
 
     def adopt(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Take in what was told by another state, which stood in for this one meanwhile."""
-        both = [*self.history, *(dict(entry) for entry in history)]
+        new = [dict(entry) for entry in history if entry not in self.history]
+        both = [*self.history, *new]
         self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
     def join(self, other: AlertState) -> None:
-        """Take in a state that went on by itself; of what both have, the later word counts."""
+        """Take in a state that went on by itself: who saw an alert last, and told of it last."""
         for key, theirs in other.entries.items():
-            mine = self.entries.get(key)
-            if mine is None or mine.last_due < theirs.last_due:
-                self.entries[key] = theirs
-            if mine is not None and (mine.told or 0.0) > (theirs.told or 0.0):
-                entry = self.entries[key]
-                entry.told, entry.told_as, entry.state = mine.told, mine.told_as, mine.state
+            mine = self.entries.get(key, theirs)
+            last, before = (mine, theirs) if mine.last_due >= theirs.last_due else (theirs, mine)
+            if before.told is not None and (last.told is None or before.told > last.told):
+                said = before.told, before.told_as, before.state
+                last.told, last.told_as, last.state = said
+            self.entries[key] = last
         self.events = {**other.events, **self.events}
         self.keep_undelivered(each for each in other.undelivered if each not in self.undelivered)
-        told = [entry for entry in other.history if entry not in self.history]
-        self.adopt(told)
+        self.adopt(other.history)
 
     def _audible(self, notices: Iterable[Notice], now: float) -> list[Notice]:
         """Leave out what is silenced; who was not told is told when the silence is over."""
@@ -432,9 +315,9 @@ class AlertState:
     def dump(self) -> str:
         """Return the state as JSON text."""
         body = {
-            "entries": [_entry_as_json(entry) for entry in self.entries.values()],
-            "events": [_event_as_json(event) for event in self.events.values()],
-            "silences": [[each.pattern, each.until, each.why] for each in self.silences],
+            "entries": [records.entry_as_json(entry) for entry in self.entries.values()],
+            "events": [records.event_as_json(event) for event in self.events.values()],
+            "silences": [records.silence_as_json(each) for each in self.silences],
             "history": self.history,
             "undelivered": [notice.as_json() for notice in self.undelivered],
             "telling_until": self.telling_until,
@@ -456,11 +339,12 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
 
 def _read(body: Any, policy: Policy | None) -> AlertState:
     state = AlertState(policy)
-    entries = [_entry_from_json(data) for data in body["entries"]]
-    events = [_event_from_json(data) for data in body["events"]]
-    state.silences = [Silence(*silence[:3]) for silence in body["silences"]]
-    state.history = sorted(body["history"], key=lambda entry: float(entry["time"]))
-    state.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
+    entries = [records.entry_from_json(data) for data in body["entries"]]
+    events = [records.event_from_json(data) for data in body["events"]]
+    state.silences = [records.silence_from_json(data) for data in body["silences"]]
+    history = [records.told_from_json(data) for data in body["history"]]
+    state.history = sorted(history, key=lambda entry: entry["time"])
+    state.undelivered = [records.notice_from_json(data) for data in body["undelivered"]]
     state.telling_until = float(body["telling_until"])
     state.entries = {entry.alert.key: entry for entry in entries}
     state.events = {event.alert.key: event for event in events}
@@ -485,40 +369,3 @@ def summary(state: AlertState) -> dict[str, Any]:
             for entry in state.history
         ],
     }
-
-
-# What came to be kept later stands in the alert. Version 1.0.0, which a rollback brings back, or
-# which answers beside this one in a canary, cannot read a state whose lists are longer than its
-# own; people would be told of nothing any more. What it does not know in an alert it passes over.
-def _entry_as_json(entry: Entry) -> list[Any]:
-    times = [entry.since, entry.last_due, entry.told, entry.fires]
-    # Nobody is written, too: a state without it is an earlier version's.
-    told_as = entry.told_as.name if entry.told_as else None
-    alert = entry.alert.as_json() | {"told_as": told_as, "recent": entry.recent}
-    return [alert, entry.state.value, *times, entry.flapping, entry.by]
-
-
-def _entry_from_json(data: list[Any]) -> Entry:
-    alert, state, *rest = data
-    entry = Entry(alerts.from_json(alert), State(state), *rest[:_KEPT_OF_AN_ENTRY])
-    known = alert.get("told_as", alert["severity"] if entry.told is not None else None)
-    entry.told_as = Severity[known] if known else None
-    entry.recent = alert.get("recent", next(iter(rest[_KEPT_OF_AN_ENTRY:]), []))
-    return entry
-
-
-def _event_as_json(event: Event) -> list[Any]:
-    alert = event.alert.as_json() | {"collected": event.collected}
-    return [alert, event.told, event.unheard]
-
-
-def _event_from_json(data: list[Any]) -> Event:
-    alert, *rest = data
-    event = Event(alerts.from_json(alert), *rest[:_KEPT_OF_AN_EVENT])
-    event.collected = alert.get("collected", next(iter(rest[_KEPT_OF_AN_EVENT:]), False))
-    return event
-
-
-def _notice_from_json(data: Mapping[str, Any]) -> Notice:
-    alert = alerts.from_json(data["alert"])
-    return Notice(What(data["what"]), alert, data["since"], data["time"], data["times"])

@@ -61,7 +61,7 @@ class Untold:
     Args:
         events: those.
         told_until: until when somebody is at telling them, by the clock's timer.
-        store: keeps a state in this process, while the one of all cannot be had.
+        store: keeps the state in this process, while the one of all cannot be had.
         copy: what this process knows of the state in the fallback; see
             :mod:`xswarm_monitoring.fallback_store`.
     """

@@ -25,10 +25,11 @@ _FIRST = "INSERT OR IGNORE INTO monitoring_book VALUES (1, 1, ?) RETURNING revis
 _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
     WHERE revision = ? RETURNING revision"""
 _TOLD_ALONE = 10  # minutes
+_TRIES = 5
 
 
 class MemoryAlertStore:
-    """Keep a state in this process, for as long as that lives."""
+    """Keep the state in this process, for as long as that lives."""
 
     def __init__(self) -> None:
         self._revision, self._text = 0, ""
@@ -91,15 +92,19 @@ class Evaluation:
     faults: Sequence[str] = ()
 
     def and_(self, other: Evaluation) -> Evaluation:
-        """Join what another state told."""
+        """Join what was told by another state; where another round tells, nothing has failed."""
+        ours = [each for each in (self, other) if each.ours]
         return Evaluation(
             [*self.notices, *other.notices],
-            self.delivered and other.delivered,
-            self.ours,
+            bool(ours) and all(each.delivered for each in ours),
+            bool(ours),
             [*self.went, *other.went],
             on=None if None in (self.on, other.on) else [*(self.on or ()), *(other.on or ())],
             faults=[*self.faults, *other.faults],
         )
+
+
+_NONE = Evaluation((), delivered=False, ours=False)
 
 
 async def evaluate(
@@ -132,7 +137,7 @@ async def evaluate(
     revision, text = await store.load()
     state = alert_state.load(text, policy) if text else AlertState(policy)
     if now < state.telling_until <= now + LEASE:  # else another's clock was ahead
-        return Evaluation((), delivered=False, ours=False)
+        return _NONE
     state.set_clock(now)
     prepare(state)
     notices = state.take_undelivered()
@@ -147,41 +152,73 @@ async def evaluate(
     state.keep_undelivered(notices)
     state.telling_until = now + LEASE if notices else 0.0
     if not await store.save(revision, state.dump()):
-        return Evaluation((), delivered=False, ours=False)
+        return _NONE
     if not notices:
         return Evaluation((), delivered=True, collecting=collecting, on=on)
-    delivered = await notifier.deliver(state, ())
-    state.telling_until = 0.0
-    await store.save(revision + 1, state.dump())
+    lease, delivered = state.telling_until, await notifier.deliver(state, ())
+    await _save_told(store, revision + 1, state, lease)
     went = [entry["channels"] for entry in state.history[-len(notices) :]]
     return Evaluation(notices, delivered, went=went, collecting=collecting, on=on)
 
 
+async def _save_told(store: AlertStore, revision: int, state: AlertState, lease: float) -> None:
+    """Save whom the round told, beside a silence that a person added meanwhile."""
+    state.telling_until = 0.0
+    for _ in range(_TRIES):
+        if await store.save(revision, state.dump()):
+            return
+        revision, text = await store.load()
+        found = alert_state.load(text) if text else AlertState()
+        if found.telling_until != lease:
+            return  # it took too long, and another round has taken over
+        state.silences = found.silences
+
+
 @dataclass(frozen=True)
 class _Round:
-    """Evaluate once, by the state of one store or another; see :func:`evaluate`."""
+    """Evaluate once, by the state in one store or in another; see :func:`evaluate`."""
 
     notifier: Notifier
     now: float
     policy: Policy
     by: str
+    copy: Copy
 
-    async def go(self, where: AlertStore, due: Sequence[Alert]) -> Evaluation:
-        """Go it by a state."""
-        return await evaluate(due, where, self.notifier, self.now, policy=self.policy, by=self.by)
+    async def at_home(self, store: AlertStore, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the state in its own store."""
+        return await self._go(store, due, self._remember_silences)
+
+    async def go(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
+        """Go it by the state that stands in, under the silences of the store."""
+        return await self._go(fallback, due, self._silence)
+
+    async def _go(
+        self, where: AlertStore, due: Sequence[Alert], prepare: Callable[[AlertState], None]
+    ) -> Evaluation:
+        given = self.notifier, self.now
+        return await evaluate(due, where, *given, policy=self.policy, by=self.by, prepare=prepare)
+
+    def _remember_silences(self, state: AlertState) -> None:
+        self.copy.silences = tuple(state.silences)
+
+    def _silence(self, state: AlertState) -> None:
+        """Let a silence hold that may be for the very work that takes the database away."""
+        both = dict.fromkeys([*state.silences, *self.copy.silences])
+        state.silences = [each for each in both if each.until > self.now]
 
     async def by_fallback(self, fallback: Backed, due: Sequence[Alert]) -> Evaluation:
-        """Go it by the fallback's state, or by its copy here."""
-        went = Evaluation((), delivered=True)
+        """Go it by the state in the fallback, or by its copy here."""
+        went, policy = _NONE, _impatient(self.policy, self.now)
         if not fallback.away:
             went = await self.go(fallback, due)  # a disk that is full is known once it is written
-        if not (why := fallback.away):
-            return went
-        alone = replace(self, policy=_impatient(self.policy, self.now))
+            if not fallback.away:
+                return went
+        faults = [f"it is kept in this process alone: {fallback.away}"]
+        if went.ours and policy is self.policy:
+            return replace(went, faults=faults)  # it has gone by the copy already
+        alone = replace(self, policy=policy)
         last = await alone.go(fallback, [_alone(each) for each in due])
-        faults = [f"it is kept in this process alone: {why}"]
-        both = went.and_(last)
-        return replace(both, ours=went.ours and last.ours, on=last.on, faults=faults)
+        return replace(went.and_(last), on=last.on, faults=faults)
 
     async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
         """Tell people, too, that who was told of what is not known any more."""
@@ -226,14 +263,15 @@ async def evaluate_with_fallback(
         by: who watches.
         copy: what this process keeps of the fallback's state from one round to the next.
     """
-    backed, here = Backed(fallback, copy or Copy()), _Round(notifier, now, policy or Policy(), by)
+    copy = copy or Copy()
+    backed, here = Backed(fallback, copy), _Round(notifier, now, policy or Policy(), by, copy)
     _, text = await backed.load()
     begun = alert_state.load(text, policy).entries if text else {}
     if store is None:
         return await here.telling(backed.lost, backed, await here.by_fallback(backed, due))
     home = Recovering(store)
     try:
-        went = await here.go(home, [each for each in due if each.key not in begun])
+        went = await here.at_home(home, [each for each in due if each.key not in begun])
     except Exception as error:  # the very outage that people must be told of
         outage = alerts.service_outage("database", described(error))
         went = await here.by_fallback(backed, [*due, outage])
@@ -242,8 +280,13 @@ async def evaluate_with_fallback(
     if not text:
         return went
     second = await here.go(backed, [each for each in due if each.key in begun])
-    await _bring_home(backed, store)
-    return went.and_(second)
+    went = went.and_(second)
+    try:
+        await _bring_home(backed, store)
+    except Exception as error:  # people were told, and a later round does it
+        why = f"what was told meanwhile is not in its history yet: {described(error)}"
+        return replace(went, faults=[*went.faults, why])
+    return went
 
 
 def _impatient(policy: Policy, now: float) -> Policy:

@@ -7,16 +7,20 @@ that takes both stores, and who was told already is not told again by this proce
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xswarm_monitoring import alert_state
+from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.plain import described
+
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
 
 
 class AlertStore(Protocol):
-    """Keeps a state between rounds."""
+    """Keeps the state of the alerts between rounds."""
 
     async def load(self) -> tuple[int, str]:
         """Return the state's revision and text; 0 and an empty text where there is none."""
@@ -28,7 +32,7 @@ class AlertStore(Protocol):
 
 
 class FallbackStore(AlertStore, Protocol):
-    """Keeps a state while the store is away."""
+    """Keeps the state while its store is away."""
 
     async def forget(self) -> None:
         """Forget the state."""
@@ -36,7 +40,7 @@ class FallbackStore(AlertStore, Protocol):
 
 
 class Recovering:
-    """Read of a state what can be read: another version may have written what is unknown here."""
+    """Read of the state what can be read: another version may have written what is unknown here."""
 
     def __init__(self, store: AlertStore) -> None:
         self._store, self.lost = store, ""
@@ -63,15 +67,17 @@ class Copy:
         text: the state; empty: there is none.
         revision: of the fallback's state when it was last had; -1: it never was.
         ahead: whether the fallback lacks what stands here.
+        silences: those that the store had when it was last read.
     """
 
     text: str = ""
     revision: int = -1
     ahead: bool = False
+    silences: Sequence[Silence] = ()
 
 
 class Backed:
-    """Keep a state in a fallback, and a copy of it in this process.
+    """Keep the state in a fallback, and a copy of it in this process.
 
     Args:
         fallback: keeps the state.
@@ -94,7 +100,10 @@ class Backed:
             return 0, self._copy.text
         self.away = ""
         if self._copy.ahead:
-            text = self._caught_up(revision, text)
+            found, text = text, self._caught_up(revision, text)
+            if found and not text:  # it was done with meanwhile; no other process shall take it up
+                await self.forget()
+                revision = revision if self._copy.ahead else 0
         self._copy.text, self._copy.revision = text, revision
         return revision, text
 
@@ -107,12 +116,7 @@ class Backed:
         try:
             revision, text = await self._fallback.load()
             text, lost = readable(text) if text else ("", "")
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-        ) as error:  # cut off as it was written, say
+        except _UNREADABLE as error:  # cut off as it was written, say
             self.lost = _all(error)
             await self._fallback.forget()
             self._copy.ahead, self._copy.revision = True, 0

@@ -1,7 +1,7 @@
 """Tell a dead-man's switch that who watches is alive.
 
 The switch is somebody else's service, such as Healthchecks or Dead Man's Snitch: it tells people
-where it was not told anything for a while. So nobody is silent unnoticed, those who tell included.
+where it heard nothing for a while. So people notice when those who tell them are silent.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from xswarm_monitoring.system import memory_limit, resident_memory
 from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
-_TRIES, _PAUSE = 20, 1.0  # of events for the state, and seconds between them at most
+_TRIES, _PAUSE = 20, 1.0  # of telling events, and seconds between them at most
 _KEPT_FROM, _KEPT = 3600.0, 300.0  # seconds of a stretch, and for how long it is kept
 _STUCK = 60.0  # seconds after which who tells counts as ended with its isolate
 
@@ -95,7 +95,7 @@ class Scheduler:
         due = [self._around(each, env) for each in judged]
         went = await self._evaluate(env, due, store, now)
         await self._publish(env, Round(checks, due, went.on, now, WATCHER))
-        if went.delivered or not went.ours:
+        if went.ours and went.delivered:  # whether another round reaches people is not known here
             await self._beat(env)
         return went
 
@@ -123,10 +123,11 @@ class Scheduler:
                 by=WATCHER,
                 copy=monitor.untold.copy,
             )
-        for fault in went.faults:
+        if went.faults:
             monitor.metrics.counter(ALERT_STATE_FAULTS).add(1)
-            if monitor.log is not None:
-                monitor.log.error("the state of alerts is not in order", why=fault)
+        if went.faults and monitor.log is not None:
+            why = "; ".join(went.faults)
+            monitor.log.error("the state of the alerts was not read or kept as usual", why=why)
         return went
 
     async def _publish(self, env: Any, seen: Round) -> None:
@@ -172,7 +173,11 @@ class Scheduler:
         await self._tell_by(env, untold.store)
 
     async def _tell_by(self, env: Any, store: AlertStore) -> bool:
-        """Send all events by a state, those too that come meanwhile; return whether they are told.
+        """Send all events, those too that come meanwhile; return whether they are told.
+
+        Args:
+            env: the Worker's.
+            store: keeps the state of the alerts, by which they are counted and added up.
 
         Raises:
             Exception: what the store raised; the events are untold still.
@@ -185,7 +190,7 @@ class Scheduler:
                 del untold.events[:taken]
             if went.ours and not went.collecting and not untold.events:
                 return True
-            # Another is at it and has the state, unless more is to come.
+            # Another round is telling, unless more is to come.
             await self.sleep(self.policy.gather if went.ours else random() * _PAUSE)  # noqa: S311
         return not untold.events
 

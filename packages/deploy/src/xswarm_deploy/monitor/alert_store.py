@@ -76,7 +76,7 @@ class FileAlertStore:
         try:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
             return int(kept["revision"]), str(kept["book"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             aside = self.path.with_suffix(".unreadable")
             self.path.replace(aside)
             raise ValueError(f"{self.path.name} is now {aside.name}: {error}") from None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.errors import LATER, UPDATE, Refused, Unavailable
 from xswarm_deploy.monitor.alert_store import execute
-from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state
 from xswarm_monitoring.alert import NAMES, Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Silence
@@ -39,7 +38,8 @@ def unmatched(site: Site, wanted: Silence) -> str:
     """Return a warning where a silence matches no alert that there is; empty where it does."""
     _, state = asyncio.run(_load(DatabaseAlertStore(execute(site.database))))
     known = [*(entry.alert for entry in state.entries.values()), *map(_named, NAMES)]
-    known += [alerts.from_json(entry["alert"]) for entry in state.history]
+    told = [entry["alert"] for entry in state.history]
+    known += [_named(each["name"], each["labels"]) for each in told]
     if any(wanted.matches(each) for each in known):
         return ""
     name = wanted.pattern.partition("{")[0]
@@ -48,8 +48,8 @@ def unmatched(site: Site, wanted: Silence) -> str:
     return f"{wanted.pattern} matches none of {', '.join(NAMES)}{meant}"
 
 
-def _named(name: str) -> Alert:
-    return Alert(name, Severity.INFO, "")
+def _named(name: str, labels: Mapping[str, str] | None = None) -> Alert:
+    return Alert(name, Severity.INFO, "", labels or {})
 
 
 def summary(site: Site) -> dict[str, Any]:

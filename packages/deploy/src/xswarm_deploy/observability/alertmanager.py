@@ -24,7 +24,7 @@ from xswarm_monitoring.alert import Severity
 
 CONFIGURATION = "alertmanager.yml"
 HEARTBEAT = "heartbeat"
-OF_THE_STACK = f'alertname!~"alerts-not-delivered|{WATCHDOG}"'
+OF_THE_SERVICE = f'alertname!~"alerts-not-delivered|{WATCHDOG}"'
 """Matches all alerts but those that this stack gives of itself."""
 SLACK, MAIL, SMS = "slack", "mail", "sms"
 _WORST_FIRST = sorted(Severity, reverse=True)
@@ -128,7 +128,7 @@ def _inhibitions() -> list[dict[str, Any]]:
     """Leave out what an outage explains, and what a failing database explains."""
     return [
         # But not that people cannot be told of it.
-        _inhibition('alertname="service-outage"', 'severity!="CRITICAL"', OF_THE_STACK),
+        _inhibition('alertname="service-outage"', 'severity!="CRITICAL"', OF_THE_SERVICE),
         _inhibition('alertname="service-outage"', 'alertname="database-error"'),
         _inhibition('alertname="database-error"', 'alertname="slow-queries"'),
         _inhibition('alertname="database-error"', 'alertname="high-error-rate"'),
