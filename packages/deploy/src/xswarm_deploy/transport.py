@@ -383,14 +383,19 @@ def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
     Raises:
         ssl.SSLCertVerificationError: the chain, the name or the time is not right.
         socket.gaierror: the name does not resolve.
-        OSError: no connection.
+        OSError: no connection; see :func:`unsecured`.
     """
     url = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
     with requests.Session() as session, closing(Adapter()) as adapter, exchange(2 * seconds):
         found = session.merge_environment_settings(url, {}, None, None, None)
         ways = found["proxies"] if proxied(url) else {}
         asked = session.prepare_request(requests.Request("GET", url))
-        pool = adapter.get_connection_with_tls_context(asked, found["verify"], ways, found["cert"])
+        try:
+            pool = adapter.get_connection_with_tls_context(
+                asked, found["verify"], ways, found["cert"]
+            )
+        except urllib3.exceptions.LocationValueError:  # its text may hold the proxy's password
+            raise requests.exceptions.InvalidProxyURL from None
         adapter.cert_verify(pool, url, found["verify"], found["cert"])
         made = pool._new_conn()
         made.timeout = seconds
@@ -399,6 +404,13 @@ def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
             yield made.sock
         finally:
             made.close()
+
+
+def unsecured(error: OSError) -> tuple[str, str]:
+    """Return why :func:`secured` opened nothing, and what to do; empty: the host decides it."""
+    if isinstance(error, requests.RequestException):
+        return reason(error), remedy(error)
+    return error.strerror or str(error), ""
 
 
 def _connected(pool: Any, made: Any) -> None:
