@@ -159,6 +159,13 @@ def test_a_snapshot_is_asked_again_and_a_transaction_is_not() -> None:
         assert len(server.requests) == times
 
 
+@pytest.mark.parametrize("host", ["*.example", ".example", "h:99999"])
+def test_what_is_no_address_is_not_taken_for_a_proxy(host: str) -> None:
+    error = refused(query, open_libsql(f"libsql://{host}"), "no address that can be asked")
+    assert "TURSO_DATABASE_URL" in error.remedy
+    assert not error.in_doubt
+
+
 @pytest.mark.parametrize(
     ("sql", "reads"),
     [

@@ -462,6 +462,8 @@ def reason(error: Exception) -> str:
     """Return why a request failed, in words of our own: the error's own may leak."""
     if found := _certificate_error(error):
         return f"the TLS certificate is not trusted: {found.verify_message}"
+    if _is_no_address(error):
+        return "this is no address that can be asked"
     for kinds, told in _REASONS:
         if isinstance(error, kinds):
             return told
@@ -473,6 +475,14 @@ def reason(error: Exception) -> str:
     if not was_sent(error):
         return _unconnected(error)
     return _broken(error)
+
+
+def _is_no_address(error: Exception) -> bool:
+    """Return whether what was to be asked is no address; requests says the same of a proxy's."""
+    of_proxy = isinstance(error, requests.exceptions.InvalidProxyURL) or isinstance(
+        next(iter(error.args), None), urllib3.exceptions.LocationValueError
+    )
+    return isinstance(error, requests.exceptions.InvalidURL) and not of_proxy
 
 
 def _unconnected(error: Exception) -> str:
@@ -499,7 +509,7 @@ def remedy(error: Exception) -> str:
     if _proxy_status(error) == str(_PROXY_LOGIN.value):
         return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, then again"
     if isinstance(error, _UNUSABLE):
-        return texts.WRITE_PROXY
+        return "" if _is_no_address(error) else texts.WRITE_PROXY
     if isinstance(error, requests.exceptions.ProxyError):
         return "correct HTTPS_PROXY, or name the address in NO_PROXY, then run it again"
     untrusted = isinstance(error, NoCertificates) or _certificate_error(error)
