@@ -104,6 +104,24 @@ def test_a_name_that_has_ipv6_alone(named: Callable[..., None]) -> None:
         pytest.skip(f"no ::1 here: {error}")
 
 
+@pytest.mark.parametrize("places", [1, 2], ids=["one address", "several"])
+def test_no_socket_is_left_where_an_option_is_unknown(
+    named: Callable[..., None], monkeypatch: pytest.MonkeyPatch, places: int
+) -> None:
+    made: list[socket.socket] = []
+
+    class Seen(socket.socket):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    named(*[("127.0.0.1", 9)] * places)
+    monkeypatch.setattr(socket, "socket", Seen)
+    with pytest.raises(OSError, match="not available"):
+        dialing.connect(NAME, 443, 1.0, [(socket.IPPROTO_TCP, 12345, 1)])
+    assert [each.fileno() for each in made] == [-1] * places
+
+
 def quick() -> Clock:
     return Clock(time.time, time.monotonic, lambda _: None)
 

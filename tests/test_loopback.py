@@ -51,7 +51,7 @@ def test_what_can_be_asked_is_an_address(host: str) -> None:
     [
         *("https://[::1", "https://h:99999", "https://h:x", "https://", "https:///x", "https://.."),
         *("https://a..example", f"https://{'a' * 64}.example", "https://u:p@h", "https://h\\@e"),
-        *("https://a b", "https://a\u200b.example", "no url"),
+        *("https://a b", "https://a\u200b.example", "no url", "https://*.example"),
     ],
 )
 def test_what_nobody_can_ask_is_none(url: str) -> None:

@@ -81,6 +81,22 @@ def test_nobody_else_is_ended(ticks: Path) -> None:
             other.kill()
 
 
+def test_a_second_ctrl_c_leaves_nothing_that_is_only_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> dict[int, int]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "_parents", interrupted)
+    with subprocess.Popen(["sleep", "30"], env=ENV) as begun:
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                running.end(begun.pid)
+            assert begun.wait(10) == -signal.SIGKILL
+        finally:
+            begun.kill()
+
+
 INTERRUPTED = """
 import sys
 from pathlib import Path

@@ -21,6 +21,7 @@ from xswarm_deploy.errors import Unavailable
 
 GOOD = "deploy: {worker: {name: shop, config: wrangler.jsonc}}\n"
 Patch = pytest.MonkeyPatch
+_SECURED = transport.secured
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def _unknown_authority(*_: object) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_message = "self-signed certificate"
     raise error
+
+
+def _really(patch: Patch, name: str, value: str) -> None:
+    """Let doctor connect by itself, which ends before it asks anybody."""
+    patch.setattr(transport, "secured", _SECURED)
+    patch.setenv(name, value)
 
 
 def _proxied(patch: Patch) -> None:
@@ -130,6 +137,18 @@ CASES: dict[str, tuple[str, str, str, Callable[[Path, Patch], object]]] = {
         "not trusted: self-signed certificate",
         lambda _, p: p.setattr(transport, "secured", _unknown_authority),
     ),
+    "a proxy that is none": (
+        "Cloudflare",
+        "warn",
+        "through the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names no proxy",
+        lambda _, p: _really(p, "HTTPS_PROXY", "http://name:canary-password@proxy.test:99999"),
+    ),
+    "certificates that are not there": (
+        "Cloudflare",
+        "warn",
+        "certificates that this machine's environment names are not there",
+        lambda _, p: _really(p, "REQUESTS_CA_BUNDLE", "/nowhere/ca.pem"),
+    ),
     "nothing set up": (
         "invoke.yaml",
         "fail",
@@ -160,3 +179,4 @@ def test_what_is_wrong_is_named_with_what_to_do(root: Path, monkeypatch: Patch, 
     finding = next(each for each in doctor.examine(root).findings if each.name == name)
     assert (finding.status, evidence in finding.evidence) == (status, True), finding
     assert finding.remedy or status == "skip"
+    assert "canary-password" not in f"{finding}"

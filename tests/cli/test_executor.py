@@ -202,3 +202,18 @@ def test_a_failure_beside_a_twin_of_another_version_says_so(
     with pytest.raises(DeployError):
         shop.run("one")
     assert ("sandbox.up starts it anew" in capsys.readouterr().err) is told
+
+
+def test_a_twin_that_cannot_be_looked_at_hides_no_failure(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove() -> None:
+        raise Refused("Twilio has no such resource")
+
+    def hint(_root: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    shop.prove = prove  # type: ignore[method-assign]
+    monkeypatch.setattr("xswarm_deploy.cli.older_twin.hint", hint)
+    with pytest.raises(DeployError, match="Twilio has no such resource"):
+        shop.run("one")

@@ -159,6 +159,25 @@ def test_a_snapshot_is_asked_again_and_a_transaction_is_not() -> None:
         assert len(server.requests) == times
 
 
+@pytest.mark.parametrize("code", [{"code": None}, {"code": 5}, {}], ids=["null", "5", "none"])
+def test_a_transaction_is_refused_by_an_error_without_a_code(code: dict[str, Any]) -> None:
+    """Hrana's own words: ``"code"?: string | null``."""
+    wrong = {"type": "error", "error": {"message": "blocked by the plan", **code}}
+    with (
+        answering(reply(json.dumps({"results": [wrong, {"type": "ok"}]}))) as server,
+        open_libsql(server.url) as database,
+        pytest.raises(DatabaseError, match="blocked by the plan"),
+    ):
+        database.transaction([Statement("INSERT INTO t VALUES (1)")])
+
+
+@pytest.mark.parametrize("host", ["*.example", ".example", "h:99999"])
+def test_what_is_no_address_is_not_taken_for_a_proxy(host: str) -> None:
+    error = refused(query, open_libsql(f"libsql://{host}"), "no address that can be asked")
+    assert "TURSO_DATABASE_URL" in error.remedy
+    assert not error.in_doubt
+
+
 @pytest.mark.parametrize(
     ("sql", "reads"),
     [

@@ -668,7 +668,7 @@ def _configuration_cases() -> list[Case]:
             "wrangler's verdict",
             "not asked of a file with keys that a release refuses",
             "skip",
-            "not looked at: see configuration keys",
+            "skipped: see configuration keys",
             configured(site={"bucket": "public"}),
         ),
         Case("settings and addresses", "as written", "pass", "as the file says"),

@@ -59,6 +59,22 @@ def test_a_release_that_this_version_cannot_settle_stops_the_next(
     assert history.shown(site, name)["release"] == name
 
 
+def test_where_an_older_one_stops_the_next_the_newer_is_not_settled_either(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    left_by_a_later_version(begin, step, site, "UPDATE _releases SET rowid = 2")
+    site.database.execute(
+        "INSERT INTO _releases SELECT 'older', environment, kind, 'paused', created, finished,"
+        " author, message, version, facts, phases, phase, worker FROM _releases"
+    )
+    site.database.execute("UPDATE _releases SET rowid = 1 WHERE release = 'older'")
+    before = site.database.query(ALL)
+    with pytest.raises(DeployError, match="older is 'paused'"):
+        begin()
+    assert step.world == NEW
+    assert site.database.query(ALL) == before
+
+
 ALL = "SELECT * FROM _release_changes JOIN _releases USING (release) ORDER BY number"
 
 

@@ -331,6 +331,13 @@ def test_a_base_url_that_would_leak_is_refused(url: str) -> None:
         Http("Example", url)
 
 
+@pytest.mark.parametrize("host", ["[::1", "*.example.test", ".example.test", "h:99999"])
+def test_a_base_url_that_nobody_can_ask_is_refused_and_not_shown(host: str) -> None:
+    with pytest.raises(Refused, match="no host and port") as caught:
+        Http("Example", f"https://{host}/services/canary-of-a-webhook")
+    assert "canary" not in caught.value.render()
+
+
 @pytest.mark.parametrize(
     ("url", "loopback"),
     [

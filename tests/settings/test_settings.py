@@ -10,7 +10,15 @@ import pytest
 from tests.support.project import using_everything
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings import examples, project
-from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load, used
+from xswarm_deploy.settings.settings import (
+    CONFIG,
+    ENDPOINTS,
+    Settings,
+    judge,
+    load,
+    own_secret,
+    used,
+)
 from xswarm_deploy.settings.variables import BY_NAME
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import target
@@ -281,6 +289,20 @@ def test_a_key_of_a_service_that_only_the_worker_asks_is_its_own(
     found = load("staging", {"worker": {"name": "shop", "secrets": names}}, tmp_path, {})
     assert found.own_secrets() == {"OPENAI_API_KEY"}
     assert problem_names(found) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SENTRY_DSN", "https://0123456789abcdef@o1.ingest.sentry.io/1"),  # a key as the user
+        ("CORS_ALLOWED_ORIGINS", "https://shop.example, https://admin.example"),
+        ("CORS_ALLOWED_ORIGINS", "https://shop.example:8443,https://admin.example"),
+    ],
+)
+def test_what_begins_as_an_address_and_is_another_thing_is_not_judged_as_one(
+    name: str, value: str
+) -> None:
+    assert judge(BY_NAME.get(name) or own_secret(name), value, "production") == ("", "", "")
 
 
 def test_of_a_secret_that_no_release_makes_the_example_does_not_say_so() -> None:

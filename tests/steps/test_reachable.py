@@ -171,12 +171,15 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[byte
 
 
 def _pass_on(listener: socket.socket, settings: ssl.SSLContext, asked: list[bytes]) -> None:
-    """Refuse once, then answer for whatever host is asked."""
+    """Refuse once, then answer for every example; threads of earlier tests ask for others."""
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
             with connection, suppress(OSError):
-                asked.append(connection.recv(4096).split(b"\r\n")[0])
+                line = connection.recv(4096).split(b"\r\n")[0]
+                if b"example" not in line:
+                    continue
+                asked.append(line)
                 if len(asked) == 1:
                     connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
                     continue

@@ -117,8 +117,12 @@ def _connected(address: Address, seconds: float | None, options: Options) -> soc
 
 def _socket(address: Address, options: Options) -> socket.socket:
     made = socket.socket(*address[:3])
-    for option in options:
-        made.setsockopt(*option)
+    try:
+        for option in options:
+            made.setsockopt(*option)
+    except OSError:  # this system does not know it
+        made.close()
+        raise
     return made
 
 

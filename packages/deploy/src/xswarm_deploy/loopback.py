@@ -21,6 +21,8 @@ def is_address(url: str) -> bool:
         return False
     if "@" in parts.netloc or "\\" in url or not url.isprintable() or " " in url:
         return False
+    if host.startswith("*"):
+        return False
     return all(0 < len(label) <= _LONGEST_LABEL for label in host.removesuffix(".").split("."))
 
 

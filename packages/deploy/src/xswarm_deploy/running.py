@@ -108,12 +108,14 @@ def end(pid: int) -> None:
         return
     found: list[int] = []
     some = [pid]
-    while some:
-        _signal(some, signal.SIGSTOP)
-        found += some
-        parents = _parents()
-        some = [child for child, parent in parents.items() if parent in some]
-    _signal(found, signal.SIGKILL)
+    try:
+        while some:
+            found += some
+            _signal(some, signal.SIGSTOP)
+            parents = _parents()
+            some = [child for child, parent in parents.items() if parent in some]
+    finally:  # a second Ctrl-C leaves none behind that is only stopped
+        _signal(found, signal.SIGKILL)
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:

@@ -383,14 +383,19 @@ def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
     Raises:
         ssl.SSLCertVerificationError: the chain, the name or the time is not right.
         socket.gaierror: the name does not resolve.
-        OSError: no connection.
+        OSError: no connection; see :func:`unsecured`.
     """
     url = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
     with requests.Session() as session, closing(Adapter()) as adapter, exchange(2 * seconds):
         found = session.merge_environment_settings(url, {}, None, None, None)
         ways = found["proxies"] if proxied(url) else {}
         asked = session.prepare_request(requests.Request("GET", url))
-        pool = adapter.get_connection_with_tls_context(asked, found["verify"], ways, found["cert"])
+        try:
+            pool = adapter.get_connection_with_tls_context(
+                asked, found["verify"], ways, found["cert"]
+            )
+        except urllib3.exceptions.LocationValueError:  # its text may hold the proxy's password
+            raise requests.exceptions.InvalidProxyURL from None
         adapter.cert_verify(pool, url, found["verify"], found["cert"])
         made = pool._new_conn()
         made.timeout = seconds
@@ -399,6 +404,13 @@ def secured(host: str, port: int, seconds: float) -> Iterator[ssl.SSLSocket]:
             yield made.sock
         finally:
             made.close()
+
+
+def unsecured(error: OSError) -> tuple[str, str]:
+    """Return why :func:`secured` opened nothing, and what to do; empty: the host decides it."""
+    if isinstance(error, requests.RequestException):
+        return reason(error), remedy(error)
+    return error.strerror or str(error), ""
 
 
 def _connected(pool: Any, made: Any) -> None:
@@ -450,6 +462,8 @@ def reason(error: Exception) -> str:
     """Return why a request failed, in words of our own: the error's own may leak."""
     if found := _certificate_error(error):
         return f"the TLS certificate is not trusted: {found.verify_message}"
+    if _is_no_address(error):
+        return "this is no address that can be asked"
     for kinds, told in _REASONS:
         if isinstance(error, kinds):
             return told
@@ -461,6 +475,14 @@ def reason(error: Exception) -> str:
     if not was_sent(error):
         return _unconnected(error)
     return _broken(error)
+
+
+def _is_no_address(error: Exception) -> bool:
+    """Return whether what was to be asked is no address; requests says the same of a proxy's."""
+    of_proxy = isinstance(error, requests.exceptions.InvalidProxyURL) or isinstance(
+        next(iter(error.args), None), urllib3.exceptions.LocationValueError
+    )
+    return isinstance(error, requests.exceptions.InvalidURL) and not of_proxy
 
 
 def _unconnected(error: Exception) -> str:
@@ -487,7 +509,7 @@ def remedy(error: Exception) -> str:
     if _proxy_status(error) == str(_PROXY_LOGIN.value):
         return "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, then again"
     if isinstance(error, _UNUSABLE):
-        return texts.WRITE_PROXY
+        return "" if _is_no_address(error) else texts.WRITE_PROXY
     if isinstance(error, requests.exceptions.ProxyError):
         return "correct HTTPS_PROXY, or name the address in NO_PROXY, then run it again"
     untrusted = isinstance(error, NoCertificates) or _certificate_error(error)

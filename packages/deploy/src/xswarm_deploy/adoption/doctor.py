@@ -128,8 +128,9 @@ def _cloudflare(_root: Path) -> tuple[Status, str, str]:
         told = f"{_API[0]} has a certificate that is not trusted: {error.verify_message}"
         return "warn", told, trust.remedy()
     except OSError as error:
-        told = f"{_API[0]} cannot be reached{way}: {error.strerror or error}"
-        return "warn", told, "look at your connection; the twin needs none"
+        why, remedy = transport.unsecured(error)
+        told = f"{_API[0]} cannot be reached{way}: {why}"
+        return "warn", told, remedy or "look at your connection; the twin needs none"
 
 
 def _writable(root: Path) -> tuple[Status, str, str]:

@@ -62,7 +62,7 @@ class Executor(executor.Executor):
         """Print that the twin is of before an update, where it is what was acted on."""
         if self._acted_on != LOCAL:
             return
-        with suppress(ModuleNotFoundError):  # no twin is installed
+        with suppress(ImportError, OSError):  # no twin is installed, or it cannot be read
             if hint := import_module(_OLDER_TWIN).hint(context.ROOT):
                 sys.stderr.write(f"⚠ {errors.typed(hint)}\n")
 

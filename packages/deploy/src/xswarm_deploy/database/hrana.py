@@ -234,6 +234,12 @@ def failure(error: Mapping[str, Any], place: int | None = None) -> DatabaseError
     return DatabaseError(kind_of(str(error.get("code", ""))), message, statement=place)
 
 
+def code(answer: Json) -> str:
+    """Return the code of an answer that is an error; empty: Hrana lets it be null, or away."""
+    error = answer.get("error")
+    return str(error.get("code") or "") if isinstance(error, Mapping) else ""
+
+
 def _at(place: int, source: Statement) -> Json:
     try:
         return statement(source)

@@ -207,7 +207,7 @@ class TursoDatabase:
         """Find the statement a whole batch was refused for, without running any."""
         asked = [{"type": "execute", "stmt": {"sql": f"EXPLAIN {s.sql}"}} for s in statements]
         answers = self._pipeline(asked, harmless=True)
-        codes = [answer.get("error", {}).get("code", "") for answer in answers]
+        codes = map(hrana.code, answers)
         refused = [place for place, code in enumerate(codes) if code.startswith("SQL_")]
         return refused[0] if refused else None
 

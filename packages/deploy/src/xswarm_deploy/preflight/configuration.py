@@ -155,7 +155,7 @@ def _meant(site: Site, file: Path) -> Mapping[str, Any]:
 def _accepted(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Ask wrangler itself, by the dry run that the release's upload is made of."""
     if configuration.refused(content):
-        return Seen("skip", "not looked at: see configuration keys")
+        return Seen("skip", "skipped: see configuration keys")
     made = site.bundling.result()
     modules = len(made.upload.modules)
     return f"accepted: {modules} module(s), {len(made.body) / 1024:.0f} KiB"

@@ -44,9 +44,10 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
             version of this tool made it.
     """
     dead, last = records.unended(site.database, site.settings.environment, lease.found)
-    for record in dead:
+    for record in dead:  # before the first is settled: a refusal says that nothing was changed
         _require_own(site, record)
         records.require_known(record)
+    for record in dead:
         _settle(reopened(site, record, lease, console))
     return audit.last(site.database) if dead else last
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy import fence, transport
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.loopback import is_address, is_loopback
 from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret, redact
 from xswarm_deploy.services import calls, doubt, patience, quota
@@ -429,14 +429,15 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _checked_base_url(service: str, base_url: str) -> str:
-    url = urlsplit(base_url)
+    what = f"The address of {service} cannot be used"
     remedy = f"give an https URL as the {service} address (http only on this machine)"
-    if url.username or url.password or url.query or url.fragment:
-        raise Refused(f"The address of {service} cannot be used", "user, query or #", remedy)
-    if not url.hostname or not (
-        url.scheme == "https" or (url.scheme == "http" and is_loopback(base_url))
-    ):
-        raise Refused(f"The address of {service} cannot be used", f"scheme {url.scheme!r}", remedy)
+    if not is_address(base_url):
+        raise Refused(what, "it has no host and port that can be asked, or a user", remedy)
+    url = urlsplit(base_url)
+    if url.query or url.fragment:
+        raise Refused(what, "query or #", remedy)
+    if not (url.scheme == "https" or (url.scheme == "http" and is_loopback(base_url))):
+        raise Refused(what, f"scheme {url.scheme!r}", remedy)
     return base_url.rstrip("/")
 
 

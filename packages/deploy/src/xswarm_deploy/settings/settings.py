@@ -376,7 +376,7 @@ def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, s
         return "weak", f"only {len(set(value))} different characters", f"{name}: {variable.comment}"
     if variable.pattern and not re.fullmatch(variable.pattern, value):
         return "format", "not in the expected form", f"{name}: {variable.comment}"
-    if value.lower().startswith(_SCHEMES) and not is_address(value):
+    if variable.pattern and value.lower().startswith(_SCHEMES) and not is_address(value):
         return "format", "no host and port that can be asked", f"{name}: write https://HOST"
     if value.lower().startswith("http://") and not is_loopback(value):
         return "format", "http is for addresses of this machine alone", f"{name}: write https://"
