@@ -41,6 +41,15 @@ def connect(site: Site) -> None:
         site.database.open_ahead(_OF_DATABASE)
 
 
+def _connect_to_all(site: Site) -> None:
+    """Begin to open connections to the providers of webhooks, too, which a rollback asks."""
+    connect(site)
+    from xswarm_deploy.steps import webhooks
+
+    with suppress(DeployError):
+        webhooks.open_ahead(site)
+
+
 def start(site: Site) -> None:
     """Begin what a release of all steps needs first, while it is imported: bundle and connections.
 
@@ -70,7 +79,7 @@ def deployment(
 
 def roll_back(console: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> None:
     """Go back to an earlier release, as :func:`going_back.go_back` does."""
-    connect(site)  # what it is made of is imported meanwhile
+    _connect_to_all(site)
     from xswarm_deploy.release import going_back
 
     going_back.go_back(console, site, wish, agreed=agreed)
@@ -78,7 +87,7 @@ def roll_back(console: Console, site: Site, wish: RollbackRequest, *, agreed: bo
 
 def show_rollback(console: Console, site: Site, wish: RollbackRequest) -> None:
     """Print what :func:`roll_back` would change."""
-    connect(site)
+    _connect_to_all(site)
     from xswarm_deploy.release import going_back
 
     going_back.show(console, site, wish)

@@ -60,7 +60,7 @@ class Reading(NamedTuple):
     def begin(cls, site: Site) -> Reading:
         """Begin to read; what is read of Cloudflare's Worker and site counts for moments."""
         at, _ = time.monotonic(), site.connections  # imports requests: two threads get half of it
-        hooks = started(partial(_hooks, site))  # to three providers more: nobody opened those yet
+        hooks = started(partial(_hooks, site))  # of three providers more
         site.cloudflare.read_ahead(site.worker)
         site.cloudflare.list_ahead(site.worker)
         pages.read_ahead(site)
@@ -339,7 +339,6 @@ def _hooks(site: Site) -> Sequence[Change]:
     """Return how the webhooks would change."""
     from xswarm_deploy.steps import webhooks  # heavy
 
-    webhooks.open_ahead(site)
     return webhooks.plan(site)
 
 
