@@ -191,7 +191,7 @@ def test_random_files_come_back_through_libsqls_server(
         for room in (json_rows, staging):
             patch.setattr(room, "_LARGEST", largest)
         # What is on the stage is compared, too, as where others write meanwhile.
-        patch.setattr(restore, "_written_since", lambda *given: given[-1]() or ())
+        patch.setattr(restore, "_read_back_beside_others", lambda *given: given[-1]() or ())
         first = backup.make(one, folder / "first", BackupRequest("test"))
         (folder / "x").mkdir()
         restore.whole(server, backup.unpack(first, folder / "x"), folder / "x")

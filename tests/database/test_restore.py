@@ -10,7 +10,7 @@ import pytest
 
 from xswarm_deploy.database import backup, own, restore, staging
 from xswarm_deploy.database.backup import BackupRequest
-from xswarm_deploy.database.client import Database, connect
+from xswarm_deploy.database.client import Database, DatabaseError, connect
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.errors import DeployError
 
@@ -64,7 +64,7 @@ def writing_before_it_is_read(monkeypatch: pytest.MonkeyPatch, server: Database,
 
 
 def test_nothing_is_told_where_nobody_wrote(server: Database, restoring: Restoring) -> None:
-    assert restoring().since == ()
+    assert restoring().told == ()
     assert staged(server) == []
 
 
@@ -79,7 +79,8 @@ def test_what_others_write_meanwhile_stays_and_is_told(
         "CREATE TABLE monitoring_pushes (v)",  # a Worker's monitor: nobody is told of that
     )
     found = restoring()
-    assert sorted(found.since) == [
+    (told,) = found.told
+    assert sorted(told.removeprefix("others have written since: ").split("; ")) == [
         "table notes has other rows",
         "table sqlite_sequence has other rows",
         "table users has 6 rows and not 5",
@@ -151,3 +152,34 @@ def test_a_table_that_is_missing_is_no_writing(
     writing_before_it_is_read(monkeypatch, server, "DROP TABLE notes")
     with pytest.raises(DeployError, match="table notes is missing"):
         restoring()
+
+
+def test_a_restore_that_cannot_be_read_back_stands_by_what_was_sent(
+    server: Database, restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking it back would take along what users have written since."""
+
+    def broken(*_: object) -> Content:
+        raise DatabaseError("unavailable", "the connection broke")
+
+    monkeypatch.setattr(restore, "_read_back", broken)
+    (told,) = restoring().told
+    assert told.startswith("only what was sent was compared, not the tables: ")
+    assert "the connection broke" in told
+    assert server.query("SELECT count(*) FROM users")[0].integer(0) == 5
+
+
+def test_a_stage_that_cannot_be_removed_is_told(
+    server: Database, restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, swept = staging.sweep, []
+
+    def sweep(database: Database) -> None:
+        swept.append(database)
+        if len(swept) > 1:
+            raise DatabaseError("unavailable", "the connection broke")
+        real(database)
+
+    monkeypatch.setattr(staging, "sweep", sweep)
+    (told,) = restoring().told
+    assert told.startswith("the rows that waited are still there, until the next restore")

@@ -34,7 +34,7 @@ _SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 _LOCK: Final = Path(__file__).with_name("node")
 """package.json and package-lock.json: which wrangler this tool is made for."""
 _INSTALL: Final = "inv tools.install"
-_SECONDS: Final = 900.0  # for npm: on a slow line it loads some 100 MB
+_SECONDS: Final = 2700.0  # for npm: it loads some 100 MB, at 1 Mbit/s in a quarter of an hour
 _INSTALLING: Final = (
     # Not `npm ci`: it refuses a lock file that lacks another system's optional packages.
     *("install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"),

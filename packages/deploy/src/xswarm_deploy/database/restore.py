@@ -28,7 +28,7 @@ from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.rows import Value
 from xswarm_deploy.database.schema import quoted, vector_shadows
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import DeployError
 
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
@@ -40,11 +40,12 @@ class Replaced:
 
     Args:
         rows: how many were restored.
-        since: what others wrote before all was read back, a line each table.
+        told: what a person should know of it: that others wrote before all was read back; mostly
+            nothing.
     """
 
     rows: int
-    since: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def whole(
@@ -134,8 +135,11 @@ def _into_server(
             swap = replacing(database, connection, beside, filling=stage.moving)
             _swap(database, [Statement(sql) for sql in swap])
             prove = partial(stage.require_sent, source, work, filled)
-            since = _written_since(database, work, expected, progress, prove)
-    return Replaced(expected.rows, since)
+            told = _read_back_beside_others(database, work, expected, progress, prove)
+    if stage.left:
+        waiting = f"the rows that waited are still there, until the next restore: {stage.left}"
+        told = (*told, waiting)
+    return Replaced(expected.rows, told)
 
 
 def _swap(database: Database, statements: Sequence[Statement]) -> None:
@@ -147,14 +151,17 @@ def _swap(database: Database, statements: Sequence[Statement]) -> None:
         raise
 
 
-def _written_since(
+def _read_back_beside_others(
     database: Database,
     work: Path,
     expected: Content,
     progress: Progress,
     prove: Callable[[], None],
 ) -> tuple[str, ...]:
-    """Return which tables read back with other rows than were restored; what was sent is proven.
+    """Return that tables read back with other rows than were restored; what was sent is proven.
+
+    It is not taken back because it cannot be read, now or while others write (D1): with it all
+    would go that users have written since.
 
     Raises:
         DeployError: a table is missing, what nobody's writing explains is another, or what was sent
@@ -162,14 +169,15 @@ def _written_since(
     """
     try:
         found = _read_back(database, work, expected.rows, progress)
-    except Refused as error:  # D1 cannot be read whole while others write
+    except DeployError as error:
         prove()
-        return (f"{error.what}: {error.why}",)
+        return (f"only what was sent was compared, not the tables: {error.what} ({error.why})",)
     if found.user_version != expected.user_version or expected.tables.keys() - found.tables.keys():
         _require_equal(expected, found)
     if found.tables != expected.tables:
         prove()
-    return tuple(_differences(expected, found))
+    written = "; ".join(_differences(expected, found))
+    return (f"others have written since: {written}",) if written else ()
 
 
 def replacing(

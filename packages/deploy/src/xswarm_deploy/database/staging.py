@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,9 @@ class Stage:
         total: how many rows will come.
         progress: told how many have come.
     """
+
+    left = ""
+    """Why it could not be removed at the end; empty: it was."""
 
     def __init__(self, database: Database, total: int, progress: Progress) -> None:
         self._database, self._total, self._progress = database, total, progress
@@ -171,11 +174,14 @@ def stage(database: Database, total: int, progress: Progress = no_progress) -> I
         progress: told how many have come.
     """
     sweep(database)
+    made = Stage(database, total, progress)
     try:
-        yield Stage(database, total, progress)
+        yield made
     finally:
-        with suppress(DatabaseError):  # what was done, or failed, says more; the next one sweeps
+        try:
             sweep(database)
+        except DatabaseError as error:  # what was done, or failed, says more; the next one sweeps
+            made.left = error.why
 
 
 def sweep(database: Database) -> None:

@@ -248,8 +248,7 @@ def _put_back(
         made = restore.whole(
             database, source, work, proven=found.manifest, along=along, progress=site.progress
         )
-    since = f"others have written since: {'; '.join(made.since)}" if made.since else ""
-    return {"rows": made.rows, WRITTEN_SINCE: since}
+    return {"rows": made.rows, WRITTEN_SINCE: "; ".join(made.told)}
 
 
 def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
