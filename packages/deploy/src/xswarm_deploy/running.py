@@ -15,62 +15,64 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Required, TypedDict, Unpack
 
 _PROC: Final = Path("/proc")
 
 
-def run(
-    command: str | Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
-    shell: bool = False,
-    joined: bool = False,
-    timeout: float | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run a program that asks nothing, and return what it said; what is no UTF-8 is replaced.
+class Options(TypedDict, total=False):
+    """How a program runs.
 
     Args:
-        command: the program and its arguments; a text for a shell.
         env: all of its environment.
         cwd: where it runs.
         shell: whether a shell reads the command.
         joined: both of its outputs are one.
         timeout: seconds; None: as long as it takes.
+    """
+
+    env: Required[Mapping[str, str]]
+    cwd: Path | None
+    shell: bool
+    joined: bool
+    timeout: float | None
+
+
+def run(
+    command: str | Sequence[str], **options: Unpack[Options]
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that asks nothing, and return what it said; what is no UTF-8 is replaced.
+
+    Args:
+        command: the program and its arguments; a text for a shell.
+        options: how it runs.
 
     Raises:
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it took longer, and was ended.
     """
-    ended = captured(command, env=env, cwd=cwd, shell=shell, joined=joined, timeout=timeout)
+    ended = captured(command, **options)
     said, complained = map(_text, (ended.stdout, ended.stderr))
     return subprocess.CompletedProcess(command, ended.returncode, said, complained)
 
 
 def captured(
-    command: str | Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
-    shell: bool = False,
-    joined: bool = False,
-    timeout: float | None = None,
+    command: str | Sequence[str], **options: Unpack[Options]
 ) -> subprocess.CompletedProcess[bytes]:
     """Do the same as :func:`run`, and return what it said as bytes."""
     with (
         subprocess.Popen(
             command,
-            env=env,
-            cwd=cwd,
-            shell=shell,
+            env=options["env"],
+            cwd=options.get("cwd"),
+            shell=options.get("shell", False),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if joined else subprocess.PIPE,
+            stderr=subprocess.STDOUT if options.get("joined") else subprocess.PIPE,
         ) as process,
         ended(process),
     ):
-        said, complained = process.communicate(timeout=timeout)
+        said, complained = process.communicate(timeout=options.get("timeout"))
     return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
