@@ -29,11 +29,11 @@ LIBRARY = "usr/local/lib/boss-ai-monitoring/xswarm_monitoring"
 MODULES = [
     *(
         f"{LIBRARY}/{name}.py"
-        for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock", "delivery")
-    ),
-    *(
-        f"{LIBRARY}/{name}.py"
-        for name in ("heartbeat", "http_request", "notifier", "plain", "printable", "redaction")
+        for name in (
+            *("__init__", "alert", "alert_records", "alert_state", "bridge", "channels", "clock"),
+            *("delivery", "heartbeat", "http_request", "notifier", "plain", "printable"),
+            "redaction",
+        )
     ),
 ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring.alert import Alert, Severity
 
-_LATEST = 1e13  # seconds since 1970; a calendar ends before all that a float can be
+_LATEST = 253_402_300_799.0  # seconds since 1970: the year 9999 ends, and RFC 3339 with it
 _KEPT_OF_AN_ENTRY = 2  # after its alert, state and times; more stands in the alert
 
 
