@@ -63,6 +63,7 @@ def test_at_its_time_limit_it_ends_with_all_below_it(ticks: Path) -> None:
     assert not goes_on(ticks)
 
 
+@pytest.mark.slow
 def test_where_there_is_no_proc_it_does_too(ticks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_PROC", ticks.parent / "nowhere")
     with pytest.raises(subprocess.TimeoutExpired):
@@ -151,6 +152,7 @@ def test_at_ctrl_c_it_ends_with_all_below_it(act: str, ticks: Path) -> None:
                 os.killpg(asked.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_the_bundlers_limit_is_told(ticks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "SECONDS", 0.7)
     with pytest.raises(Unavailable, match="did not end"):
@@ -158,6 +160,7 @@ def test_the_bundlers_limit_is_told(ticks: Path, monkeypatch: pytest.MonkeyPatch
     assert not goes_on(ticks)
 
 
+@pytest.mark.slow
 def test_so_is_that_of_what_gives_a_secret(ticks: Path) -> None:
     with pytest.raises(Unavailable, match="no answer in"):
         references._run("X", ["sh", "-c", NESTED.format(ticks)], ticks.parent, 0.7)

@@ -228,6 +228,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(d1s, "_WHOLE_SECONDS", 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @HOMES
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
@@ -257,6 +258,7 @@ def test_so_does_a_backup_that_drips() -> None:
             list(found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_an_answer_that_is_slow_and_moves_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes twice the whole time, for what comes puts its end off."""
@@ -274,6 +276,7 @@ def test_an_answer_that_is_slow_and_moves_passes(monkeypatch: pytest.MonkeyPatch
         assert database.query("SELECT v FROM t")[0].text("v") == "x" * 30_000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_whoever_takes_rows_slowly_may() -> None:
     entries = b'{"row": 1}\n' * 3
