@@ -63,6 +63,18 @@ def writing_before_it_is_read(monkeypatch: pytest.MonkeyPatch, server: Database,
     monkeypatch.setattr(restore, "_read_back", disturbed)
 
 
+def after_filling(monkeypatch: pytest.MonkeyPatch, server: Database, sql: str) -> None:
+    """Change each staged table, ``{}``, after a table's rows were sent."""
+    real = staging.Stage.fill
+
+    def disturbed(self: staging.Stage, *given: object) -> None:
+        real(self, *given)  # type: ignore[arg-type]
+        for name in staged(server):
+            server.execute(sql.format(name))
+
+    monkeypatch.setattr(staging.Stage, "fill", disturbed)
+
+
 def test_nothing_is_told_where_nobody_wrote(server: Database, restoring: Restoring) -> None:
     assert restoring().told == ()
     assert staged(server) == []
@@ -116,14 +128,7 @@ def test_a_restore_succeeds_while_somebody_writes_all_the_time(
 def test_rows_that_did_not_arrive_as_they_are_are_found_beside_writers(
     server: Database, restoring: Restoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = staging.Stage.fill
-
-    def altered(self: staging.Stage, *given: object) -> None:
-        real(self, *given)  # type: ignore[arg-type]
-        for name in staged(server):
-            server.execute(f"UPDATE {name} SET c1 = 'other' WHERE rowid = 1")
-
-    monkeypatch.setattr(staging.Stage, "fill", altered)
+    after_filling(monkeypatch, server, "UPDATE {} SET c1 = 'other' WHERE rowid = 1")
     writing_before_it_is_read(monkeypatch, server, "INSERT INTO notes VALUES ('of a user')")
     with pytest.raises(DeployError, match=r"The rows arrived as something else.*users"):
         restoring()
@@ -133,14 +138,7 @@ def test_rows_that_did_not_arrive_as_they_are_are_found_beside_writers(
 def test_rows_that_get_lost_on_the_way_replace_nothing(
     server: Database, restoring: Restoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = staging.Stage.fill
-
-    def shortened(self: staging.Stage, *given: object) -> None:
-        real(self, *given)  # type: ignore[arg-type]
-        for name in staged(server):
-            server.execute(f"DELETE FROM {name} WHERE rowid = 2")
-
-    monkeypatch.setattr(staging.Stage, "fill", shortened)
+    after_filling(monkeypatch, server, "DELETE FROM {} WHERE rowid = 2")
     with pytest.raises(DeployError, match="users would hold 4 of the 5 rows"):
         restoring()
     assert server.query("SELECT count(*) FROM users")[0].integer(0) == 6

@@ -221,7 +221,7 @@ class _Round:
         return replace(went.and_(last), on=last.on, faults=faults)
 
     async def telling(self, lost: str, where: AlertStore, went: Evaluation) -> Evaluation:
-        """Tell people, too, that who was told of what is not known any more."""
+        """Notify people that the record of what they were told is lost; return both outcomes."""
         if not lost:
             return went
         faults = [*went.faults, f"it could not be read: {lost}"]

@@ -1,4 +1,4 @@
-"""Tell a dead-man's switch that who watches is alive.
+"""Notify a dead-man's switch that the monitoring is alive.
 
 The switch is somebody else's service, such as Healthchecks or Dead Man's Snitch: it tells people
 where it heard nothing for a while. So people notice when those who tell them are silent.
@@ -11,7 +11,7 @@ from xswarm_monitoring.http_request import Outgoing, Send
 
 
 async def beat(send: Send, address: str) -> str:
-    """Tell it; return why it did not take it, or nothing.
+    """Notify the switch; return why it did not take it, or nothing.
 
     Args:
         send: sends one request.

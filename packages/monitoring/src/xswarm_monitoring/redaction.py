@@ -54,7 +54,7 @@ def mask_text(text: str) -> str:
 
 
 def mask_beginning(text: str, longest: int) -> str:
-    """Mask as much of a text as is shown; what is cut off is not looked at.
+    """Mask as much of a text as is shown; what is cut off is not read.
 
     Args:
         text: of any length; a word that would be cut in two goes wholly.

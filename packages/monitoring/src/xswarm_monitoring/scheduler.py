@@ -100,7 +100,7 @@ class Scheduler:
         return went
 
     async def _beat(self, env: Any) -> None:
-        """Tell the dead-man's switch that a round went well; it misses what it does not hear."""
+        """Notify the dead-man's switch that a round went well; it alerts where it hears nothing."""
         address = self.heartbeat(env)
         why = await beat(self.send, address) if address else ""
         if why and self.monitor.log is not None:

@@ -20,7 +20,7 @@ _MOST: Final = 100_000  # values, an alias counting as all that it stands for
 
 
 class _Loader(_SAFE):  # type: ignore[misc,valid-type]
-    """Tell the line of a value that is none, such as the date 2024-13-01."""
+    """Load YAML; a value that is none, such as the date 2024-13-01, is an error with its line."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """Return what a node stands for."""

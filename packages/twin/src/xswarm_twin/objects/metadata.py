@@ -79,7 +79,7 @@ def checksums(found: StoredObject) -> dict[str, str]:
 
 
 def conditions(headers: Mapping[str, str], prefix: str = "") -> Conditions:
-    """Return what must hold of an object, by headers whose names begin so."""
+    """Return what must hold of an object, by headers whose names begin with the prefix."""
     return Conditions(
         matches=_etags(headers.get(f"{prefix}if-match", "")),
         differs=_etags(headers.get(f"{prefix}if-none-match", "")),

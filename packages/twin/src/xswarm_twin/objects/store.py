@@ -265,7 +265,7 @@ class Objects:
 
         Args:
             bucket: the bucket's name.
-            prefix: only keys that begin so.
+            prefix: only keys that begin with it.
             delimiter: keys that have it after the prefix are grouped into common prefixes.
             cursor: the ``cursor`` of the page before.
             start_after: only keys behind this one.
